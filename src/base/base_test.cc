@@ -71,6 +71,21 @@ TEST(Sha256, EmptyString) {
   EXPECT_EQ(Sha256::of(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+TEST(Json, KeepsOrderAndReadsLargeObjectsInLinearTime) {
+  std::string text = "{\"z\": [1, -2, 3.5, true, null, \"s\", {}, []], \"vocab\": {";
+  for (int i = 0; i < 100000; ++i) text += (i ? ",\"k" : "\"k") + std::to_string(i) + "\":" + std::to_string(i);
+  Json json = parse_json(text + "}, \"a\": {\"b\": {\"c\": 1}}}", "t");
+  EXPECT_EQ(json["z"].dump(), "[1,-2,3.5,true,null,\"s\",{},[]]");
+  EXPECT_EQ(json["vocab"].size(), 100000u);
+  EXPECT_EQ(json["vocab"].back(), 99999);
+  EXPECT_EQ(json["a"].dump(), "{\"b\":{\"c\":1}}");
+  EXPECT_EQ(json.begin().key(), "z");
+  EXPECT_EQ(parse_json("3", "t"), 3);
+  EXPECT_THROW(parse_json("", "t"), Error);
+  EXPECT_THROW(parse_json("[1,", "t"), Error);
+  EXPECT_THROW(parse_json("{\"a\":{\"b\":1,\"b\":1}}", "t"), Error);
+}
+
 TEST(Json, RefusesWhatItShould) {
   EXPECT_THROW(parse_json("{\"a\":1,\"a\":2}", "t"), Error);
   EXPECT_THROW(parse_json("{\"a\":1} x", "t"), Error);
