@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace unha::kernels {
+
+template <class R>
+struct OptimKernels {};
+
+}  // namespace unha::kernels

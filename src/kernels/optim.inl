@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+// Included inside a tier's namespace, after simd and math.
+
+static constexpr OptimKernels<Real> kOptim = {};

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a tier's source includes before it switches its target on: nothing from the standard library may be compiled
+// under a target, or the linker could hand an AVX-512 copy of it to everybody.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "kernels/kernels.h"
+#include "tensor/dtype.h"
