@@ -310,9 +310,8 @@ SafetensorsContent parse_safetensors(std::span<const std::byte> file, const std:
   return content;
 }
 
-SafetensorsFile SafetensorsFile::open(const std::string& path) {
-  MappedFile file = MappedFile::open(path);
-  SafetensorsContent content = parse_safetensors(file.bytes(), path);
+SafetensorsFile SafetensorsFile::open(MappedFile file) {
+  SafetensorsContent content = parse_safetensors(file.bytes(), file.path());
   return SafetensorsFile(std::move(file), std::move(content));
 }
 

@@ -42,7 +42,8 @@ SafetensorsContent parse_safetensors(std::span<const std::byte> file, const std:
 
 class SafetensorsFile {
  public:
-  static SafetensorsFile open(const std::string& path);
+  static SafetensorsFile open(const std::string& path) { return open(MappedFile::open(path)); }
+  static SafetensorsFile open(MappedFile file);
 
   const TensorMap& tensors() const { return content_.tensors; }
   const std::map<std::string, std::string>& metadata() const { return content_.metadata; }
