@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The generations this program knows, one file each, and how a model comes from a directory.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "io/checkpoint.h"
+#include "model/model.h"
+
+namespace unha {
+
+// Builds the modules that config.json describes, without values. Error(kUnsupported) for an unknown model_type,
+// Error(kInvalidArgument) for unknown or contradictory keys, all named.
+std::unique_ptr<Model> build_model(const Json& config, const std::string& what);
+
+// Opens a Hugging Face directory: config.json, tensors, checksums; binds every parameter or lists all misfits.
+// numerics: nothing = the class under "unha_numerics" in config.json, else the default for this machine.
+struct LoadedModel {
+  std::unique_ptr<Model> model;
+  std::shared_ptr<const Checkpoint> checkpoint;
+  Numerics numerics = Numerics::kF32;
+};
+LoadedModel load_model(const std::string& path, std::optional<Numerics> numerics,
+                       const std::function<void(int64_t, int64_t)>& progress = {});
+
+}  // namespace unha
