@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "base/json.h"
+#include "base/rng.h"
 #include "io/faulty_file_system.h"
 #include "io/test_dir.h"
 
@@ -173,6 +173,38 @@ TEST(Safetensors, TensorsTileTheData) {
   expect_corrupt(two("[0,4]", "[4,8]", "a"), "12345678", "tensor \"a\": twice");
   std::string with_empty = "{" + entry("a", "U8", "[4]", "[0,4]") + "," + entry("e", "U8", "[0]", "[2,2]") + "}";
   expect_corrupt(with_empty, "1234", "overlap");
+}
+
+// A short run of what fuzz/safetensors_fuzz.cc does at length: whatever is changed in a file, the tensors that come out
+// lie inside it.
+TEST(Safetensors, DamagedFilesAreRefusedOrStayInside) {
+  std::string seed = container("{" + entry("a", "F32", "[2,2]", "[0,16]") + "," + entry("b", "U8", "[3]", "[16,19]") +
+                                   R"(,"__metadata__":{"format":"pt"}})",
+                               std::string(19, 'x'));
+  const std::string alphabet = "0123456789{}[]\",:-.eE \\u\xff";
+  Rng rng(1, Purpose::kTest, 0);
+  int opened = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string file = seed;
+    for (int64_t change = rng.between(1, 3); change > 0; --change) {
+      size_t at = rng.below(file.size());
+      int64_t kind = rng.between(0, 3);
+      if (kind == 0) file[at] = static_cast<char>(rng.below(256));
+      if (kind == 1) file[at] = alphabet[rng.below(alphabet.size())];
+      if (kind == 2) file.erase(at, rng.below(8));
+      if (kind == 3) file.insert(at, file.substr(rng.below(file.size()), rng.below(8)));
+    }
+    std::span<const std::byte> bytes = std::as_bytes(std::span(file.data(), file.size()));
+    try {
+      for (const auto& [name, info] : parse_safetensors(bytes, "x").tensors) {
+        ASSERT_GE(info.data, bytes.data() + 8);
+        ASSERT_LE(info.data + info.bytes, bytes.data() + bytes.size());
+      }
+      ++opened;
+    } catch (const Error&) {
+    }
+  }
+  EXPECT_GT(opened, 10);
 }
 
 // The safetensors files of every golden case, and the directories made to be refused.
