@@ -89,6 +89,7 @@ TEST(Json, KeepsOrderAndReadsLargeObjectsInLinearTime) {
 TEST(Json, RefusesWhatItShould) {
   EXPECT_THROW(parse_json("{\"a\":1,\"a\":2}", "t"), Error);
   EXPECT_THROW(parse_json("{\"a\":1} x", "t"), Error);
+  EXPECT_THROW(parse_json(std::string("{\"a\":1}\0 x", 10), "t"), Error);
   EXPECT_THROW(parse_json(std::string(100, '['), "t"), Error);
   EXPECT_THROW(parse_json("\"\xff\"", "t"), Error);
   Json json = parse_json("{\"n\":3,\"s\":\"x\",\"extra\":null}", "t");

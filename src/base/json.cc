@@ -101,6 +101,8 @@ class DocumentBuilder : public nlohmann::json_sax<Json> {
 }  // namespace
 
 Json parse_json(std::string_view text, const std::string& what) {
+  // The parser takes a NUL for the end of the text and would accept anything after it.
+  if (text.find('\0') != std::string_view::npos) throw_error(ErrorCode::kCorrupt, "{}: a NUL byte in the JSON", what);
   check_depth(text, what);
   DocumentBuilder builder(what);
   Json::sax_parse(text.begin(), text.end(), &builder);
