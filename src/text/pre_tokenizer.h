@@ -55,7 +55,8 @@ class PreTokenizer {
   void run_step(size_t index, std::string_view text, Scratch& scratch, Sink& sink) const {
     if (text.empty()) return;
     if (index == prefix_before_ && text[0] != ' ') {
-      std::string prefixed = " " + std::string(text);
+      std::string prefixed(1, ' ');
+      prefixed += text;
       return run_rest(index, prefixed, scratch, sink);
     }
     run_rest(index, text, scratch, sink);

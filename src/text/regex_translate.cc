@@ -248,7 +248,7 @@ class Translator {
     char next = i + 1 < in_.size() ? in_[i + 1] : '\0';
     if (next == '+') refuse("an interval followed by +");
     if (next == '?' && !comma) refuse("a fixed interval followed by ?");
-    out_ += "{" + (low.empty() ? "0" : low) + (comma ? "," : "") + high + "}";
+    out_ += fmt::format("{{{}{}{}}}", low.empty() ? "0" : low, comma ? "," : "", high);
     pos_ = i + 1;
   }
 
