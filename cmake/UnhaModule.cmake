@@ -11,6 +11,9 @@ target_compile_options(unha_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wdouble-promotion
   -Wnon-virtual-dtor -Wimplicit-fallthrough -ffp-contract=off
   $<$<BOOL:${UNHA_WERROR}>:-Werror>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  target_compile_options(unha_flags INTERFACE -Wno-restrict)  # false alarms on std::string in GCC 12 (bug 105329)
+endif()
 if(UNHA_SANITIZE)
   target_compile_options(unha_flags INTERFACE -fsanitize=${UNHA_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(unha_flags INTERFACE -fsanitize=${UNHA_SANITIZE})
@@ -68,10 +71,16 @@ function(unha_program)
   if(NOT EXISTS ${CMAKE_SOURCE_DIR}/src/app/main.cc)
     return()
   endif()
-  execute_process(COMMAND git -C ${CMAKE_SOURCE_DIR} describe --always --dirty --abbrev=12
-    OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  # A target of its own that runs at every build, so that the commit is that of the build and not of the configure.
+  set(generated ${CMAKE_BINARY_DIR}/generated)
+  add_custom_target(unha_commit BYPRODUCTS ${generated}/unha_commit.h
+    COMMAND ${CMAKE_COMMAND} -D SOURCE_DIR=${CMAKE_SOURCE_DIR} -D OUTPUT=${generated}/unha_commit.h
+            -P ${CMAKE_SOURCE_DIR}/cmake/commit.cmake
+    COMMENT "")
+  add_dependencies(unha_app unha_commit)
+  target_include_directories(unha_app PRIVATE ${generated})
   set_source_files_properties(${CMAKE_SOURCE_DIR}/src/app/version.cc PROPERTIES COMPILE_DEFINITIONS
-    "UNHA_VERSION=\"${PROJECT_VERSION}\";UNHA_COMMIT=\"${commit}\";UNHA_SOURCE_DIR=\"${CMAKE_SOURCE_DIR}\"")
+    "UNHA_VERSION=\"${PROJECT_VERSION}\"")
   add_executable(unha ${CMAKE_SOURCE_DIR}/src/app/main.cc)
   target_link_libraries(unha PRIVATE unha_app)
   install(TARGETS unha)
