@@ -19,7 +19,10 @@ static inline Vec load_bf16(const uint16_t* p) {
   return widen16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 static inline Vec load_bf16_n(const uint16_t* p, int n) { return widen16(_mm256_maskz_loadu_epi16(lanes_below(n), p)); }
-// Round to nearest even, denormals to signed zero, NaN kept (what VCVTNEPS2BF16 does).
+// Round to nearest even, denormals to signed zero, NaN kept.
+#ifdef UNHA_TIER_BF16_DOT
+static inline __m256i round16(Vec x) { return (__m256i)_mm512_cvtneps_pbh(x); }
+#else
 static inline __m256i round16(Vec x) {
   __m512i bits = _mm512_castps_si512(x);
   __m512i magnitude = _mm512_and_si512(bits, _mm512_set1_epi32(0x7fffffff));
@@ -32,6 +35,7 @@ static inline __m256i round16(Vec x) {
   rounded = _mm512_mask_and_epi32(rounded, tiny, high, _mm512_set1_epi32(0x8000));
   return _mm512_cvtepi32_epi16(rounded);
 }
+#endif
 static inline void store_bf16(uint16_t* p, Vec a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), round16(a)); }
 static inline void store_bf16_n(uint16_t* p, Vec a, int n) { _mm256_mask_storeu_epi16(p, lanes_below(n), round16(a)); }
 
@@ -48,9 +52,7 @@ static inline Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
 static inline Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
 static inline Vec neg(Vec a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
 static inline Vec abs(Vec a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
-static inline Vec round_even(Vec a) {
-  return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-}
+static inline Vec round_even(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 
 static inline Mask lt(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 static inline Mask gt(Vec a, Vec b) { return lt(b, a); }

@@ -2,6 +2,7 @@
 #if defined(__x86_64__)
 #include "kernels/tier_prelude.h"
 
+#define UNHA_TIER_LANES 8
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2"))), apply_to = function)
