@@ -111,12 +111,12 @@ static Real moe_expert_back(const Real* d_h, Real weight, int64_t n, Real* gate,
 }
 
 static void moe_share(const Real* s, int64_t n, Real* p) {
-  Vec total = set(row_sum(s, n));
+  Vec total = set(row_sum(s, n) + static_cast<Real>(1e-20));
   for (int64_t j = 0; j < n; j += 16) row_store(p, add(row_load(p, j, n), div(row_load(s, j, n), total)), j, n);
 }
 // p = s / S: d_s[j] += scale / S * (f[j] - sum_i f[i] s[i] / S)
 static void moe_share_back(const Real* s, const Real* f, Real scale, int64_t n, Real* d_s) {
-  Real total = row_sum(s, n);
+  Real total = row_sum(s, n) + static_cast<Real>(1e-20);
   Vec dot = zero();
   for (int64_t j = 0; j < n; j += 16) dot = fma(row_load(f, j, n), row_load(s, j, n), dot);
   Vec mean = set(reduce_add(dot) / total);

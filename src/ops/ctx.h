@@ -26,6 +26,7 @@ struct Ctx {
   const kernels::Kernels<double>* f64 = nullptr;  // the test-only class f64
   Tape* tape = nullptr;
   Observer* observer = nullptr;
+  bool replay = false;  // ops/recompute.h runs its body again: results on the side were taken the first time
 
   DType real() const { return numerics == Numerics::kF64 ? DType::kF64 : DType::kF32; }
   // What a cache holds, and operands of linear layers and attention are rounded to.
