@@ -73,8 +73,10 @@ void read_merges(const Json& json, const std::string& what, Model& model) {
       throw_error(ErrorCode::kInvalidArgument, "{}: merge {} must be \"left right\" or [\"left\", \"right\"]", what,
                   rank);
     }
+    int32_t left_id = id_in(model, left, rank, what);
+    int32_t right_id = id_in(model, right, rank, what);
     MergeTable::Merge merge{static_cast<int32_t>(rank), id_in(model, left + right, rank, what)};
-    if (!model.merges.insert(id_in(model, left, rank, what), id_in(model, right, rank, what), merge)) {
+    if (!model.merges.insert(left_id, right_id, merge)) {
       throw_error(ErrorCode::kInvalidArgument, "{}: merge {} (\"{}\" and \"{}\") is there twice", what, rank, left,
                   right);
     }
