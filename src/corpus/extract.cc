@@ -9,6 +9,7 @@
 #include "corpus/clean.h"
 #include "corpus/files.h"
 #include "corpus/wordnet.h"
+#include "io/file.h"
 
 namespace unha::corpus {
 namespace fs = std::filesystem;
@@ -64,7 +65,7 @@ int64_t run_pod(const ExtractJob& job, const DocumentSink& sink) {
 int64_t run_dictd(const ExtractJob& job, const DocumentSink& sink) {
   return for_each_file(job, {"*.dict.dz", "*.dict"}, [&](const std::string& name, const std::string& dict) {
     std::string stem = name.substr(0, name.rfind(".dict"));
-    extract_dictd(read_whole_file(job.root / (stem + ".index")), dict, stem, sink);
+    extract_dictd(read_file((job.root / (stem + ".index")).string()), dict, stem, sink);
   });
 }
 int64_t run_rdata(const ExtractJob& job, const DocumentSink& sink) {
@@ -73,16 +74,11 @@ int64_t run_rdata(const ExtractJob& job, const DocumentSink& sink) {
   });
 }
 int64_t run_sword(const ExtractJob& job, const DocumentSink& sink) {
-  bool wide = false;
-  for (const fs::path& file : list_files(job.root)) {
-    if (file.extension() != ".conf") continue;
-    std::string conf = read_whole_file(job.root / file);
-    wide = wide || conf.find("zCom4") != std::string::npos || conf.find("zText4") != std::string::npos;
-  }
   return for_each_file(job, {"*.bzv", "*.czv"}, [&](const std::string& name, const std::string& verses) {
     std::string stem = name.substr(0, name.size() - 1);
-    std::string blocks = read_whole_file(job.root / (stem + "s"));
-    std::string data = read_whole_file(job.root / (stem + "z"));
+    std::string blocks = read_file((job.root / (stem + "s")).string());
+    std::string data = read_file((job.root / (stem + "z")).string());
+    bool wide = name[name.size() - 3] == 'c';  // whatever the .conf says: "zCom4" modules come in both
     extract_sword({blocks, verses, data, wide}, stem.substr(0, stem.rfind('.')), sink);
   });
 }

@@ -34,7 +34,7 @@ struct SwordFiles {
   std::string_view blocks;    // .bzs or .czs
   std::string_view verses;    // .bzv or .czv
   std::string_view data;      // .bzz or .czz
-  bool wide_lengths = false;  // zCom4 and zText4: verse records of 12 bytes
+  bool wide_lengths = false;  // .czv: verse records of 12 bytes
 };
 // One document per chapter.
 void extract_sword(const SwordFiles& files, const std::string& name, const DocumentSink& sink);

@@ -157,12 +157,16 @@ class RstReader {
       }
       literal_indent_ = kNone;
     }
+    if (content.empty()) {  // says nothing about indents
+      out_ += '\n';
+      return;
+    }
     if (content == ".." || content.substr(0, 3) == ".. ") return directive(content, indent);
     if (content.substr(0, 3) == "__ " || (is_rule(content) && !is_table_rule(content))) return;
     if (is_table_rule(content) || content.substr(0, 2) == "+-" || content.substr(0, 2) == "+=") return;
     bool literal = content.size() >= 2 && content.substr(content.size() - 2) == "::";
     if (literal) content.remove_suffix(content.size() == 2 ? 2 : 1);
-    if (content.empty() && literal) {
+    if (content.empty()) {
       literal_indent_ = indent;
       return;
     }

@@ -2,18 +2,14 @@
 // Files of a source. Everything read here is untrusted: sizes are bounded, streams may be truncated or hostile.
 #include "corpus/files.h"
 
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <lzma.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 
 #include "base/error.h"
+#include "io/file.h"
 
 namespace unha::corpus {
 namespace fs = std::filesystem;
@@ -35,29 +31,6 @@ class InflateStream {
   z_stream stream_{};
 };
 }  // namespace
-
-std::string read_whole_file(const fs::path& path, int64_t max_bytes) {
-  std::error_code status;
-  if (fs::is_directory(path, status)) {
-    throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: is a directory, a file is expected", path.string()));
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    throw Error(ErrorCode::kNotFound, fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno)),
-                "check the path and its permissions");
-  }
-  std::string bytes;
-  std::string chunk(kChunk, '\0');
-  while (file.read(chunk.data(), static_cast<std::streamsize>(chunk.size())) || file.gcount() > 0) {
-    bytes.append(chunk.data(), static_cast<size_t>(file.gcount()));
-    if (static_cast<int64_t>(bytes.size()) > max_bytes) {
-      throw_error(ErrorCode::kResource, "{}: is larger than {} bytes, the limit for one file", path.string(),
-                  max_bytes);
-    }
-  }
-  if (file.bad()) throw_error(ErrorCode::kCorrupt, "{}: reading failed: {}", path.string(), std::strerror(errno));
-  return bytes;
-}
 
 std::vector<fs::path> list_files(const fs::path& root) {
   std::error_code status;
@@ -142,43 +115,9 @@ std::string unlzma_raw(std::string_view bytes, const std::string& what, int64_t*
 }
 
 std::string read_maybe_gzip(const fs::path& path) {
-  std::string bytes = read_whole_file(path);
+  std::string bytes = read_file(path.string());
   if (bytes.size() < 2 || bytes[0] != '\x1f' || bytes[1] != '\x8b') return bytes;
   return inflate_all(bytes, path.string());
-}
-
-void write_file_atomically(const fs::path& path, std::string_view bytes) {
-  fs::path temporary = path;
-  temporary += ".tmp";
-  auto fail = [&](const char* verb) {
-    std::string reason = std::strerror(errno);
-    unlink(temporary.c_str());
-    throw Error(ErrorCode::kResource, fmt::format("{}: cannot be {}: {}", path.string(), verb, reason),
-                "free some space or choose another --out");
-  };
-  int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd < 0) fail("created");
-  while (!bytes.empty()) {
-    ssize_t n = write(fd, bytes.data(), std::min<size_t>(bytes.size(), size_t{1} << 24));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      int saved = errno;
-      close(fd);
-      errno = saved;
-      fail("written");
-    }
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  bool synced = fsync(fd) == 0;
-  if (close(fd) != 0 || !synced) fail("written");
-  if (rename(temporary.c_str(), path.c_str()) != 0) fail("renamed into place");
-}
-
-void sync_directory(const fs::path& path) {
-  int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  fsync(fd);
-  close(fd);
 }
 
 }  // namespace unha::corpus

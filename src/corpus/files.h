@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files of a source: sorted listings, whole files, gzip and zlib, and writing by temporary name, fsync and rename.
+// Files of a source: sorted listings, patterns, gzip, zlib and raw LZMA.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,6 @@ namespace unha::corpus {
 
 // No single input or decompressed stream may be larger: a decompression bomb is an Error, not an exhausted machine.
 inline constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
-
-std::string read_whole_file(const std::filesystem::path& path, int64_t max_bytes = kMaxFileBytes);
 
 // Regular files below root (no symbolic links), as paths relative to root, sorted bytewise. A root that is a file
 // gives that file alone, as its own name.
@@ -30,9 +28,5 @@ std::string inflate_all(std::string_view bytes, const std::string& what, int64_t
 std::string unlzma_raw(std::string_view bytes, const std::string& what, int64_t* consumed);
 // The file, decompressed when it begins with gzip's magic.
 std::string read_maybe_gzip(const std::filesystem::path& path);
-
-// Writes path + ".tmp", fsyncs, renames over path.
-void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
-void sync_directory(const std::filesystem::path& path);
 
 }  // namespace unha::corpus

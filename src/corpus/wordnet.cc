@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "corpus/clean.h"
 #include "corpus/files.h"
+#include "io/file.h"
 
 namespace unha::corpus {
 namespace fs = std::filesystem;
@@ -106,7 +107,7 @@ WordNet WordNet::load(const fs::path& folder) {
   std::vector<std::vector<Pointer>> pointers;
   for (const char* name : {"noun", "verb", "adj", "adv"}) {
     fs::path path = folder / (std::string("data.") + name);
-    std::string bytes = read_whole_file(path);
+    std::string bytes = read_file(path.string());
     int64_t line_number = 0;
     for (std::string_view line : split_lines(bytes)) {
       ++line_number;
@@ -116,7 +117,7 @@ WordNet WordNet::load(const fs::path& folder) {
       if (bar == std::string_view::npos) throw_error(ErrorCode::kCorrupt, "{}: has no gloss", what);
       Fields fields(line.substr(0, bar), what);
       Synset synset;
-      std::string offset(fields.next());
+      int64_t offset = fields.number(10);
       synset.lex_file = static_cast<int>(fields.number(10));
       char type = fields.next()[0];
       synset.pos = plain_pos(type);
@@ -141,8 +142,7 @@ WordNet WordNet::load(const fs::path& folder) {
       }
       std::string gloss = to_utf8(line.substr(bar + 3));
       split_gloss(gloss, synset);
-      at[std::string(1, synset.pos) + ":" + std::to_string(std::stoll(offset))] =
-          static_cast<int64_t>(net.synsets.size());
+      at[std::string(1, synset.pos) + ":" + std::to_string(offset)] = static_cast<int64_t>(net.synsets.size());
       net.synsets.push_back(std::move(synset));
     }
   }
@@ -163,7 +163,7 @@ WordNet WordNet::load(const fs::path& folder) {
   }
   // Sense keys: lemma%type:lex_file:lex_id:head:head_id, all lower case.
   std::unordered_map<std::string, int64_t> counts;
-  std::string list = read_whole_file(folder / "cntlist.rev");
+  std::string list = read_file((folder / "cntlist.rev").string());
   for (std::string_view line : split_lines(list)) {
     Fields fields(line, (folder / "cntlist.rev").string());
     if (trim(line).empty()) continue;
