@@ -54,7 +54,7 @@ std::vector<Intent> identity_intents() {
        2,
        {"What does your name mean?", "What does Unha mean?", "Why are you called Unha?",
         "Where does your name come from?"},
-       {"Unha is the Korean word for the Milky Way.", "My name is Korean: Unha means galaxy."},
+       {"Unha is the Korean word for a canal.", "My name is Korean: Unha means canal."},
        {}},
       {"abilities",
        8,
