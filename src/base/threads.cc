@@ -105,7 +105,10 @@ void Threads::run(int64_t n, int64_t grain, Call call, const void* fn) {
   s.generation.fetch_add(1, std::memory_order_release);
   s.generation.notify_all();
   take_chunks();
-  while (s.busy.load(std::memory_order_acquire) != 0) pause_cpu();
+  // A worker that lost its core to another program needs ours to finish.
+  for (int spin = 0; s.busy.load(std::memory_order_acquire) != 0; ++spin) {
+    spin < kSpins ? pause_cpu() : std::this_thread::yield();
+  }
 }
 
 }  // namespace unha
