@@ -31,14 +31,17 @@ void pause_cpu() {
 }  // namespace
 
 struct Threads::Shared {
-  // The job, written by the caller before `generation` moves.
+  // The job. Written by the caller while no chunk of it can be taken; read by whoever holds a chunk.
   Call call = nullptr;
   const void* fn = nullptr;
   int64_t n = 0;
   int64_t grain = 1;
-  alignas(64) std::atomic<int64_t> next{0};
+  int64_t chunks = 0;
+  // High half: the number of the job; low half: chunks that nobody has taken. A worker that comes late finds none and
+  // is not waited for.
+  alignas(64) std::atomic<uint64_t> tickets{0};
+  alignas(64) std::atomic<int64_t> done{0};  // chunks of this job that are finished
   alignas(64) std::atomic<uint32_t> generation{0};
-  alignas(64) std::atomic<int> busy{0};  // workers that have not finished the current job
   std::atomic<bool> stop{false};
   std::vector<std::jthread> workers;
 };
@@ -59,10 +62,15 @@ Threads::~Threads() {
 void Threads::take_chunks() {
   Shared& s = *shared_;
   inside_parallel = true;
-  for (;;) {
-    int64_t begin = s.next.fetch_add(s.grain, std::memory_order_relaxed);
-    if (begin >= s.n) break;
+  uint64_t tickets = s.tickets.load(std::memory_order_acquire);
+  while (static_cast<uint32_t>(tickets) != 0) {
+    if (!s.tickets.compare_exchange_weak(tickets, tickets - 1, std::memory_order_acq_rel, std::memory_order_acquire)) {
+      continue;
+    }
+    int64_t begin = (s.chunks - static_cast<int64_t>(static_cast<uint32_t>(tickets))) * s.grain;
     s.call(s.fn, begin, std::min(s.n, begin + s.grain));
+    s.done.fetch_add(1, std::memory_order_release);
+    tickets = s.tickets.load(std::memory_order_acquire);
   }
   inside_parallel = false;
 }
@@ -84,7 +92,6 @@ void Threads::worker() {
     seen = now;
     if (s.stop) return;
     take_chunks();
-    s.busy.fetch_sub(1, std::memory_order_release);
   }
 }
 
@@ -100,13 +107,16 @@ void Threads::run(int64_t n, int64_t grain, Call call, const void* fn) {
   s.fn = fn;
   s.n = n;
   s.grain = grain;
-  s.next.store(0, std::memory_order_relaxed);
-  s.busy.store(count_ - 1, std::memory_order_relaxed);
+  s.chunks = (n + grain - 1) / grain;
+  UNHA_CHECK(s.chunks <= INT32_MAX, "parallel_for: {} chunks", s.chunks);
+  s.done.store(0, std::memory_order_relaxed);
+  uint64_t job = (s.tickets.load(std::memory_order_relaxed) >> 32) + 1;
+  s.tickets.store(job << 32 | static_cast<uint64_t>(s.chunks), std::memory_order_release);
   s.generation.fetch_add(1, std::memory_order_release);
   s.generation.notify_all();
   take_chunks();
   // A worker that lost its core to another program needs ours to finish.
-  for (int spin = 0; s.busy.load(std::memory_order_acquire) != 0; ++spin) {
+  for (int spin = 0; s.done.load(std::memory_order_acquire) != s.chunks; ++spin) {
     spin < kSpins ? pause_cpu() : std::this_thread::yield();
   }
 }
