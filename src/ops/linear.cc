@@ -23,12 +23,13 @@ void add_bias(Ctx& ctx, Tensor y, const Tensor& bias) {
 // d_bias[j] += sum over rows of d_y[i][j], one chain over tokens in order.
 template <class R>
 void bias_grad(Ctx& ctx, const Tensor& d_y, const Tensor& d_bias) {
-  ctx.threads.parallel_for(d_y.cols(), 64, [&](int64_t begin, int64_t end) {
-    for (int64_t j = begin; j < end; ++j) {
-      R sum = 0;
-      for (int64_t i = 0; i < d_y.rows(); ++i) sum = sum + d_y.row<R>(i)[j];
-      d_bias.data<R>()[j] = d_bias.data<R>()[j] + sum;
+  constexpr int64_t kColumns = 64;
+  ctx.threads.parallel_for(d_y.cols(), kColumns, [&](int64_t begin, int64_t end) {
+    R sums[kColumns] = {};
+    for (int64_t i = 0; i < d_y.rows(); ++i) {
+      for (int64_t j = begin; j < end; ++j) sums[j - begin] = sums[j - begin] + d_y.row<R>(i)[j];
     }
+    for (int64_t j = begin; j < end; ++j) d_bias.data<R>()[j] = d_bias.data<R>()[j] + sums[j - begin];
   });
 }
 
