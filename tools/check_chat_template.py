@@ -16,7 +16,6 @@ import sys
 from transformers import AutoTokenizer
 
 CHATS = [
-    [],
     [("user", "Hello")],
     [("system", "Be brief."), ("user", "Hello")],
     [("system", ""), ("user", "")],

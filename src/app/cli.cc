@@ -13,6 +13,7 @@
 
 #include "app/global_options.h"
 #include "app/suggest.h"
+#include "app/tokenizer_cmd.h"
 #include "app/version.h"
 #include "base/error.h"
 
@@ -30,9 +31,7 @@ constexpr const char* kExamples = R"(Examples:
   unha COMMAND --help                            options and examples of a command)";
 
 void add_commands(CLI::App& root, Global& global, Action& action) {
-  static_cast<void>(root);
-  static_cast<void>(global);
-  static_cast<void>(action);
+  add_tokenizer_command(root, global, action);
 }
 
 void add_global_options(CLI::App& root, Global& global) {
@@ -144,7 +143,8 @@ int parse_and_run(int argc, const char* const* argv) {
     fmt::print("{}\n", version.what());
     return 0;
   } catch (const CLI::Success&) {
-    fmt::print("{}", reached(root)->help(reached(root)->get_parent() == nullptr ? "" : command_path(reached(root))));
+    const CLI::App* app = reached(root);  // help() puts the name of the command behind what it is given
+    fmt::print("{}", app->help(app->get_parent() == nullptr ? "" : command_path(app->get_parent())));
     return 0;
   } catch (const CLI::ParseError& error) {
     throw usage_error(root, error);

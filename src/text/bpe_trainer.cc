@@ -126,7 +126,7 @@ void BpeTrainer::add_text(std::string_view text, const std::string& name) {
   size_t invalid = find_invalid_utf8(text);
   if (invalid != std::string_view::npos) {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: not valid UTF-8 at byte {}", name, invalid),
-                "Convert it to UTF-8 first, for example with iconv.");
+                "convert it to UTF-8 first, for example with iconv");
   }
   std::vector<std::string_view> chunks;  // of whole lines
   for (std::string_view rest = text; !rest.empty();) {
@@ -217,7 +217,7 @@ std::string BpeTrainer::train(int64_t vocab_size) const {
   if (vocab_size < kMinVocab || vocab_size > kMaxVocab) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("vocabulary size {}, expected {} to {}", vocab_size, kMinVocab, kMaxVocab),
-                "12 control tokens and 256 bytes are always in it.");
+                "12 control tokens and 256 bytes are always in it");
   }
   std::vector<CountedWord> words;
   for (const auto& [word, count] : impl_->all()) words.push_back({word, count});

@@ -96,7 +96,7 @@ std::optional<ChatTemplate> ChatTemplate::from_config(const TokenizerConfig& con
   throw Error(ErrorCode::kUnsupported,
               fmt::format("{}: unknown chat template that starts \"{}\"", config.chat_template_source,
                           config.chat_template->substr(0, 60)),
-              "Feed the prompt as it is with --raw.");
+              "feed the prompt as it is with --raw");
 }
 
 std::string ChatTemplate::jinja() const {
@@ -126,7 +126,7 @@ void append_piece(const Tokenizer& tokenizer, const ChatPiece& piece, std::vecto
   if (!id || !tokenizer.is_added(*id)) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("the tokenizer has no control token \"{}\", which the chat template needs", piece.text),
-                "Use the tokenizer that belongs to the model.");
+                "use the tokenizer that belongs to the model");
   }
   ids.push_back(*id);
 }

@@ -54,7 +54,7 @@ class Translator {
   [[noreturn]] void refuse(const std::string& construct) const {
     throw Error(ErrorCode::kUnsupported,
                 fmt::format("{}: regular expression uses {} at byte {}", what_, construct, pos_),
-                "Use a tokenizer whose patterns avoid it.");
+                "use a tokenizer whose patterns avoid it");
   }
   char peek(size_t ahead = 0) const { return pos_ + ahead < in_.size() ? in_[pos_ + ahead] : '\0'; }
 

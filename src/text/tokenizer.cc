@@ -81,7 +81,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions opti
   size_t invalid = find_invalid_utf8(text);
   if (invalid != std::string_view::npos) {
     throw Error(ErrorCode::kInvalidArgument, fmt::format("text is not valid UTF-8 at byte {}", invalid),
-                "Convert it to UTF-8 first.");
+                "convert it to UTF-8 first");
   }
   std::vector<int32_t> out;
   if (options.add_special) out = impl.prefix;
