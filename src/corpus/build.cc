@@ -176,6 +176,7 @@ class Builder {
     std::string rows;
     for (const Chat& chat : source.chats) {
       text += plain_chat(chat) + kDocumentSeparator;
+      for (const Message& message : chat.messages) counts.chat_bytes += static_cast<int64_t>(message.content.size());
       std::string row = chat_row(chat);
       if (source.spec->sft < 0 || counts.sft_chats < source.spec->sft) {
         sft.push_back(row);
@@ -244,6 +245,7 @@ class Builder {
             {"duplicate_paragraphs_removed", c.duplicate_paragraphs},
             {"overlapping_paragraphs_removed", c.overlapping_paragraphs},
             {"chats", c.chats},
+            {"chat_bytes", c.chat_bytes},
             {"sft_chats", c.sft_chats},
             {"eval_questions", c.eval_questions}};
   }

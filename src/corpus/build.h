@@ -8,7 +8,7 @@
 //   eval/NAME.jsonl    test questions: task, question, accepted answers, in_range, group, choices
 //   NOTICE, licenses/  every source, its package, version and licence
 //   corpus.json        the record: recipe, packages, counts, SHA-256 of every file, one digest over all
-//   train.bin ...      token shards, when a tokenizer is given (encode.h)
+//   train/             token shards, made from these files by encode.h
 // Equal packages and inputs give equal bytes: no time, host or path enters.
 #pragma once
 
@@ -40,7 +40,7 @@ struct SourceCounts {
   int64_t documents = 0, bytes = 0;
   int64_t heldout_documents = 0, heldout_bytes = 0;
   int64_t duplicate_paragraphs = 0, overlapping_paragraphs = 0;
-  int64_t chats = 0, sft_chats = 0, eval_questions = 0;
+  int64_t chats = 0, chat_bytes = 0, sft_chats = 0, eval_questions = 0;
   int64_t repeat = 1;
 };
 

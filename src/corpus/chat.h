@@ -5,12 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "text/chat_template.h"
+
 namespace unha::corpus {
 
-struct Message {
-  std::string role;  // "system", "user", "assistant"
-  std::string content;
-};
 struct Chat {
   std::vector<Message> messages;
 };

@@ -3,7 +3,6 @@
 #include "corpus/dedup.h"
 
 #include <algorithm>
-#include <array>
 
 #include "corpus/clean.h"
 #include "corpus/hash.h"
@@ -22,15 +21,14 @@ bool is_word_byte(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || static_cast<uint8_t>(c) >= 0x80;
 }
 
-// Calls take(hash) for each run of kWords words of the paragraph. The hash of a run is a polynomial over the hashes of
+// Calls take(hash) for each run of `words` words of the paragraph. The hash of a run is a polynomial over the hashes of
 // its words, rolled by one word at a time.
 template <class Take>
-void for_each_run(std::string_view paragraph, const Take& take) {
-  constexpr uint64_t kBase = 0x9E3779B97F4A7C15ull | 1;
-  constexpr int kWords = OverlapFinder::kWords;
-  std::array<uint64_t, kWords> window{};
-  uint64_t leaving = 1;  // kBase ^ kWords
-  for (int i = 0; i < kWords; ++i) leaving *= kBase;
+void for_each_run(std::string_view paragraph, int words, const Take& take) {
+  constexpr uint64_t kBase = 0x9E3779B97F4A7C15ull;
+  std::vector<uint64_t> window(static_cast<size_t>(words));
+  uint64_t leaving = 1;  // kBase to the power of words
+  for (int i = 0; i < words; ++i) leaving *= kBase;
   uint64_t rolled = 0;
   int64_t n = 0;
   std::string word;
@@ -43,10 +41,10 @@ void for_each_run(std::string_view paragraph, const Take& take) {
     if (word.empty()) continue;
     uint64_t hash = text_hash(word);
     word.clear();
-    uint64_t& slot = window[static_cast<size_t>(n % kWords)];
-    rolled = rolled * kBase + hash - (n >= kWords ? slot * leaving : 0);
+    uint64_t& slot = window[static_cast<size_t>(n % words)];
+    rolled = rolled * kBase + hash - (n >= words ? slot * leaving : 0);
     slot = hash;
-    if (++n >= kWords) take(mix_hash(rolled));
+    if (++n >= words) take(mix_hash(rolled));
   }
 }
 
@@ -66,26 +64,29 @@ std::string ParagraphFilter::keep_new(std::string_view text) {
   return out;
 }
 
-void OverlapFinder::add_heldout(std::string_view text) {
+void OverlapFinder::add_heldout(std::string_view text, size_t group) {
+  n_groups_ = std::max(n_groups_, group + 1);
   for (std::string_view paragraph : split_paragraphs(text)) {
-    for_each_run(paragraph, [&](uint64_t run) { runs_.emplace(run, false); });
+    for_each_run(paragraph, words_, [&](uint64_t run) {
+      runs_.emplace(run, Run{static_cast<uint32_t>(group), false});
+    });
   }
 }
 
 void OverlapFinder::mark_training(std::string_view text) {
   if (runs_.empty()) return;
   for (std::string_view paragraph : split_paragraphs(text)) {
-    for_each_run(paragraph, [&](uint64_t run) {
-      if (auto at = runs_.find(run); at != runs_.end()) at->second = true;
+    for_each_run(paragraph, words_, [&](uint64_t run) {
+      if (auto at = runs_.find(run); at != runs_.end()) at->second.marked = true;
     });
   }
 }
 
 bool OverlapFinder::overlaps(std::string_view paragraph) const {
   bool found = false;
-  for_each_run(paragraph, [&](uint64_t run) {
+  for_each_run(paragraph, words_, [&](uint64_t run) {
     auto at = runs_.find(run);
-    found = found || (at != runs_.end() && at->second);
+    found = found || (at != runs_.end() && at->second.marked);
   });
   return found;
 }
@@ -103,8 +104,13 @@ std::string OverlapFinder::without_overlap(std::string_view text, int64_t* remov
   return out;
 }
 
-int64_t OverlapFinder::runs_marked() const {
-  return std::count_if(runs_.begin(), runs_.end(), [](const auto& run) { return run.second; });
+std::vector<OverlapFinder::Share> OverlapFinder::shares() const {
+  std::vector<Share> shares(n_groups_);
+  for (const auto& [hash, run] : runs_) {
+    ++shares[run.group].runs;
+    shares[run.group].marked += run.marked;
+  }
+  return shares;
 }
 
 }  // namespace unha::corpus

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 namespace unha::corpus {
 
@@ -23,23 +24,35 @@ class ParagraphFilter {
   int64_t removed_ = 0;
 };
 
-// Runs of kWords words, lower case, letters and digits only, within one paragraph.
+// Runs of `words` words, lower case, letters and digits only, within one paragraph. Held-out texts may be told apart by
+// a group; a run belongs to the first group that has it.
 class OverlapFinder {
  public:
   static constexpr int kWords = 13;
 
-  void add_heldout(std::string_view text);
+  explicit OverlapFinder(int words = kWords) : words_(words) {}
+  void add_heldout(std::string_view text, size_t group = 0);
   void mark_training(std::string_view text);
   // True if a run of this paragraph was marked.
   bool overlaps(std::string_view paragraph) const;
-  // The text without the paragraphs that overlap.
+  // The text without the paragraphs that overlap; adds their number to *removed.
   std::string without_overlap(std::string_view text, int64_t* removed) const;
-  // Of the held-out runs, how many are in training, and how many there are.
-  int64_t runs_marked() const;
-  int64_t runs() const { return static_cast<int64_t>(runs_.size()); }
+
+  // Of each group's runs, how many there are and how many of them are in training.
+  struct Share {
+    int64_t runs = 0;
+    int64_t marked = 0;
+  };
+  std::vector<Share> shares() const;
 
  private:
-  std::unordered_map<uint64_t, bool> runs_;  // held-out run -> seen in training
+  struct Run {
+    uint32_t group;
+    bool marked;
+  };
+  int words_;
+  size_t n_groups_ = 0;
+  std::unordered_map<uint64_t, Run> runs_;
 };
 
 }  // namespace unha::corpus

@@ -238,7 +238,8 @@ TEST(OverlapFinder, FindsRunsOfThirteenWordsOnly) {
   finder.add_heldout(heldout);
   finder.mark_training("x\n\nNow ONE, two; three four five six seven eight nine ten eleven twelve (thirteen)!\n\n" +
                        twelve);
-  EXPECT_EQ(finder.runs_marked(), 1);
+  ASSERT_EQ(finder.shares().size(), 1u);
+  EXPECT_EQ(finder.shares()[0].marked, 1);
   int64_t removed = 0;
   EXPECT_EQ(finder.without_overlap(heldout, &removed), twelve + " and more of other words");
   EXPECT_EQ(removed, 1);
