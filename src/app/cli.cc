@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/corpus_cmd.h"
 #include "app/global_options.h"
 #include "app/suggest.h"
 #include "app/tokenizer_cmd.h"
@@ -31,6 +32,7 @@ constexpr const char* kExamples = R"(Examples:
   unha COMMAND --help                            options and examples of a command)";
 
 void add_commands(CLI::App& root, Global& global, Action& action) {
+  add_corpus_command(root, global, action);
   add_tokenizer_command(root, global, action);
 }
 

@@ -39,16 +39,19 @@ int encode(const std::string& dir, const std::string& tokenizer_path, const Glob
   Threads threads(global.threads);
   StatusLine line(global.quiet);
   int64_t tokens = 0, bytes = 0;
-  for (const corpus::EncodedSource& source : corpus::encode_corpus(dir, tokenizer, threads, show_progress(line, "encoding"))) {
+  for (const corpus::EncodedSource& source :
+       corpus::encode_corpus(dir, tokenizer, threads, show_progress(line, "encoding"))) {
     tokens += source.tokens;
     bytes += source.text_bytes;
   }
   line.finish(fmt::format("encoded {} into {:.2f} million tokens ({:.3f} bytes each): {}/train", megabytes(bytes),
-                          static_cast<double>(tokens) / 1e6, static_cast<double>(bytes) / static_cast<double>(std::max<int64_t>(1, tokens)), dir));
+                          static_cast<double>(tokens) / 1e6,
+                          static_cast<double>(bytes) / static_cast<double>(std::max<int64_t>(1, tokens)), dir));
   return 0;
 }
 
-int build(const std::string& recipe, const corpus::BuildOptions& options, const std::string& tokenizer, const Global& global) {
+int build(const std::string& recipe, const corpus::BuildOptions& options, const std::string& tokenizer,
+          const Global& global) {
   {
     StatusLine line(global.quiet);
     corpus::BuildOptions shown = options;
@@ -85,8 +88,9 @@ Json source_json(const corpus::SourceStats& s) {
 
 void print_row(const corpus::SourceStats& s) {
   auto percent = [](const std::optional<double>& share) { return share ? fmt::format("{:.2f} %", 100 * *share) : ""; };
-  fmt::print("{:<18}{:>7}{:>10}{:>12}{:>11}{:>8}{:>10}{:>10}{:>9}{:>7}\n", s.name, s.name == "total" ? "" : fmt::format("x{}", s.repeat),
-             s.documents, s.bytes, s.tokens ? fmt::format("{}", *s.tokens) : "",
+  fmt::print("{:<18}{:>7}{:>10}{:>12}{:>11}{:>8}{:>10}{:>10}{:>9}{:>7}\n", s.name,
+             s.name == "total" ? "" : fmt::format("x{}", s.repeat), s.documents, s.bytes,
+             s.tokens ? fmt::format("{}", *s.tokens) : "",
              s.bytes_per_token ? fmt::format("{:.3f}", *s.bytes_per_token) : "", s.heldout_bytes, percent(s.overlap_13),
              percent(s.overlap_8), s.eval_questions);
 }
@@ -109,8 +113,8 @@ int stats(const std::string& dir, bool as_json) {
     return 0;
   }
   fmt::print("corpus {}, digest {}\n", all.name, all.digest);
-  fmt::print("{:<18}{:>7}{:>10}{:>12}{:>11}{:>8}{:>10}{:>10}{:>9}{:>7}\n", "source", "repeat", "documents", "bytes", "tokens", "B/tok",
-             "held-out", "13 words", "8 words", "tests");
+  fmt::print("{:<18}{:>7}{:>10}{:>12}{:>11}{:>8}{:>10}{:>10}{:>9}{:>7}\n", "source", "repeat", "documents", "bytes",
+             "tokens", "B/tok", "held-out", "13 words", "8 words", "tests");
   for (const corpus::SourceStats& source : all.sources) print_row(source);
   print_row(all.total);
   if (!all.tokenizer.empty()) fmt::print("tokens with repeats: {}; tokenizer {}\n", all.trained_tokens, all.tokenizer);
@@ -131,13 +135,19 @@ void add_corpus_command(CLI::App& root, Global& global, Action& action) {
   group->require_subcommand(1);
 
   CLI::App* make = group->add_subcommand("build", "fetch, clean, de-duplicate and split the sources of a recipe");
-  make->add_option("RECIPE", arguments->recipe, "a recipe (JSON), for example recipes/unha-tiny/corpus.json")->required();
-  make->add_option("--out", arguments->out, "folder for the corpus; a corpus there is replaced")->required()->type_name("DIR");
-  make->add_option("--cache", arguments->cache, "folder for downloaded packages; default: DIR/.packages")->type_name("DIR");
-  make->add_option("--tokenizer", arguments->tokenizer, "encode the texts with this tokenizer as well")->type_name("PATH");
-  make->footer("Examples:\n  unha corpus build recipes/unha-tiny/corpus.json --out out/corpus\n"
-               "  unha tokenizer train out/corpus/text/*.txt --vocab-size 8192 --out out/tokenizer\n"
-               "  unha corpus encode out/corpus --tokenizer out/tokenizer");
+  make->add_option("RECIPE", arguments->recipe, "a recipe (JSON), for example recipes/unha-tiny/corpus.json")
+      ->required();
+  make->add_option("--out", arguments->out, "folder for the corpus; a corpus there is replaced")
+      ->required()
+      ->type_name("DIR");
+  make->add_option("--cache", arguments->cache, "folder for downloaded packages; default: DIR/.packages")
+      ->type_name("DIR");
+  make->add_option("--tokenizer", arguments->tokenizer, "encode the texts with this tokenizer as well")
+      ->type_name("PATH");
+  make->footer(
+      "Examples:\n  unha corpus build recipes/unha-tiny/corpus.json --out out/corpus\n"
+      "  unha tokenizer train out/corpus/text/*.txt --vocab-size 8192 --out out/tokenizer\n"
+      "  unha corpus encode out/corpus --tokenizer out/tokenizer");
   make->callback([arguments, &global, &action] {
     action = [arguments, &global] {
       corpus::BuildOptions options;
@@ -149,7 +159,9 @@ void add_corpus_command(CLI::App& root, Global& global, Action& action) {
 
   CLI::App* shards = group->add_subcommand("encode", "make DIR/train, the token shards that training reads");
   shards->add_option("DIR", arguments->dir, "a corpus")->required();
-  shards->add_option("--tokenizer", arguments->tokenizer, "tokenizer.json or its folder")->required()->type_name("PATH");
+  shards->add_option("--tokenizer", arguments->tokenizer, "tokenizer.json or its folder")
+      ->required()
+      ->type_name("PATH");
   shards->callback([arguments, &global, &action] {
     action = [arguments, &global] { return encode(arguments->dir, arguments->tokenizer, global); };
   });
@@ -157,9 +169,7 @@ void add_corpus_command(CLI::App& root, Global& global, Action& action) {
   CLI::App* show = group->add_subcommand("stats", "sources, sizes, tokens, bytes per token, overlap of held-out text");
   show->add_option("DIR", arguments->dir, "a corpus")->required();
   show->add_flag("--json", arguments->json, "one JSON object on standard output");
-  show->callback([arguments, &action] {
-    action = [arguments] { return stats(arguments->dir, arguments->json); };
-  });
+  show->callback([arguments, &action] { action = [arguments] { return stats(arguments->dir, arguments->json); }; });
 }
 
 }  // namespace unha
