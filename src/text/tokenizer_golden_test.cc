@@ -3,12 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <vector>
 
 #include "base/json.h"
-#include "text/base64.h"
 #include "text/read_file.h"
-#include "text/stream_decoder.h"
+#include "text/test_golden_rows.h"
 #include "text/test_shared.h"
 #include "text/tokenizer.h"
 
@@ -22,9 +20,6 @@ class TokenizerGolden : public testing::TestWithParam<const char*> {
     if (!std::filesystem::exists(folder_ / "golden.json")) GTEST_SKIP() << folder_ << " is absent";
     golden_ = parse_json(read_whole_file(folder_ / "golden.json"), "golden.json");
   }
-  static bool flag(const Json& row, const char* key, bool fallback) {
-    return row.contains(key) ? row[key].get<bool>() : fallback;
-  }
 
   std::filesystem::path folder_;
   Json golden_;
@@ -33,47 +28,18 @@ class TokenizerGolden : public testing::TestWithParam<const char*> {
 TEST_P(TokenizerGolden, EncodesEveryRow) {
   Tokenizer tokenizer = Tokenizer::load(folder_);
   EXPECT_EQ(tokenizer.sha256(), golden_["sha256"]);
-  int new_unicode = 0;
-  for (const Json& row : golden_["rows"]) {
-    auto text = row["text"].get<std::string>();
-    EncodeOptions options{flag(row, "parse_added", true), flag(row, "add_special", false)};
-    auto ids = tokenizer.encode(text, options);
-    auto expected = row["ids"].get<std::vector<int32_t>>();
-    if (row["group"] == "unicode_new") {
-      new_unicode += ids != expected;  // may differ: our Unicode tables are older
-      continue;
-    }
-    EXPECT_EQ(ids, expected) << row["group"] << ": " << row["text"].dump(-1, ' ', true).substr(0, 200);
-    if (options.parse_added) {
-      EXPECT_EQ(tokenizer.encode(text, options), ids) << "the second time";
-    }
-  }
-  RecordProperty("unicode_new_differing", new_unicode);
+  EXPECT_GE(golden_["rows"].size(), 200u);
+  RecordProperty("unicode_new_differing", check_encode_rows(tokenizer, golden_["rows"]));
 }
 
 TEST_P(TokenizerGolden, DecodesEveryRow) {
-  Tokenizer tokenizer = Tokenizer::load(folder_);
-  for (const Json& row : golden_["decode"]) {
-    auto ids = row["decode"].get<std::vector<int32_t>>();
-    bool skip = flag(row, "skip_special", false);
-    EXPECT_EQ(tokenizer.decode(ids, skip), row["text"]) << row.dump(-1, ' ', true);
-    EXPECT_EQ(base64(tokenizer.decode_bytes(ids, skip)), row["bytes"]) << row.dump(-1, ' ', true);
-  }
+  EXPECT_GE(golden_["decode"].size(), 90u);
+  check_decode_rows(Tokenizer::load(folder_), golden_["decode"]);
 }
 
 TEST_P(TokenizerGolden, StreamsEveryRow) {
-  Tokenizer tokenizer = Tokenizer::load(folder_);
-  for (const Json& row : golden_["stream"]) {
-    StreamDecoder decoder(tokenizer, flag(row, "skip_special", false));
-    std::string shown;
-    auto texts = row["texts"].get<std::vector<std::string>>();
-    auto ids = row["stream"].get<std::vector<int32_t>>();
-    for (size_t k = 0; k < ids.size(); ++k) {
-      shown += decoder.push(ids[k]);
-      EXPECT_EQ(shown, texts[k]) << row.dump(-1, ' ', true) << " after id " << k;
-    }
-    EXPECT_EQ(shown + decoder.finish(), row["final"]) << row.dump(-1, ' ', true);
-  }
+  EXPECT_GE(golden_["stream"].size(), 30u);
+  check_stream_rows(Tokenizer::load(folder_), golden_["stream"]);
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, TokenizerGolden,
