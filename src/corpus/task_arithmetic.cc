@@ -96,14 +96,13 @@ class Addition : public Task {
     int64_t width = std::max(digits_of(a), digits_of(b));
     std::string x = padded(a, width);
     std::string y = padded(b, width);
-    think = x + " + " + y;
+    think = x + "+" + y;
     std::string done;
     int carry = 0;
     for (size_t i = x.size(); i-- > 0;) {
       int sum = (x[i] - '0') + (y[i] - '0') + carry;
       done.insert(0, 1, static_cast<char>('0' + sum % 10));
-      think +=
-          fmt::format("\n{} + {} + {} = {}, write {}, carry {}: {}", x[i], y[i], carry, sum, sum % 10, sum / 10, done);
+      think += fmt::format("\n{}+{}+{}={}, carry {}: {}", x[i], y[i], carry, sum, sum / 10, done);
       carry = sum / 10;
     }
     if (carry) done.insert(0, 1, '1');
@@ -154,15 +153,15 @@ class Subtraction : public Task {
     int64_t width = digits_of(a);
     std::string x = padded(a, width);
     std::string y = padded(b, width);
-    think += x + " - " + y;
+    think += x + "-" + y;
     std::string done;
     int borrow = 0;
     for (size_t i = x.size(); i-- > 0;) {
       int difference = (x[i] - '0') - (y[i] - '0') - borrow;
       int digit = difference < 0 ? difference + 10 : difference;
       done.insert(0, 1, static_cast<char>('0' + digit));
-      think += fmt::format("\n{} - {} - {} = {}, write {}, borrow {}: {}", x[i], y[i], borrow, difference, digit,
-                           difference < 0 ? 1 : 0, done);
+      think +=
+          fmt::format("\n{}-{}-{}={}, borrow {}: {}", x[i], y[i], borrow, difference, difference < 0 ? 1 : 0, done);
       borrow = difference < 0 ? 1 : 0;
     }
     size_t first = std::min(done.find_first_not_of('0'), done.size() - 1);
@@ -214,8 +213,7 @@ class Multiplication : public Task {
       bool last = i == 0;
       std::string written = std::to_string(last ? value : value % 10);
       done.insert(0, written);
-      think += fmt::format("{} * {} + {} = {}, write {}, carry {}: {}\n", x[i], digit, carry, value, written,
-                           last ? 0 : value / 10, done);
+      think += fmt::format("{}*{}+{}={}, carry {}: {}\n", x[i], digit, carry, value, last ? 0 : value / 10, done);
       carry = value / 10;
     }
     return std::stoll(done);
@@ -227,9 +225,9 @@ class Multiplication : public Task {
       return std::to_string(product);
     }
     int64_t ones = by_digit(a, static_cast<int>(b % 10), think);
-    think += fmt::format("{} * {} = {}\n", a, b % 10, ones);
+    think += fmt::format("{}*{}={}\n", a, b % 10, ones);
     int64_t tens = by_digit(a, static_cast<int>(b / 10), think) * 10;
-    think += fmt::format("{} * {} = {}\n", a, b / 10 * 10, tens);
+    think += fmt::format("{}*{}={}\n", a, b / 10 * 10, tens);
     std::string sum;
     std::string product = Addition::trace(ones, tens, sum);
     think += sum;
