@@ -43,7 +43,7 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kThirdParty = {
 // The operating system's headers, free for all.
 const std::set<std::string> kSystem = {"unistd.h",  "fcntl.h",   "signal.h", "dirent.h", "poll.h",
                                        "termios.h", "dlfcn.h",   "malloc.h", "sched.h",  "cpuid.h",
-                                       "spawn.h",   "pthread.h", "pty.h",    "glob.h"};
+                                       "spawn.h",   "pthread.h", "pty.h",    "glob.h",   "fnmatch.h"};
 
 constexpr int kMaxLines = 600;
 
@@ -89,6 +89,7 @@ std::string included(const std::string& line, char open, char close) {
 
 // Why `path` may not include "name", or nothing.
 std::string own_header_fault(const std::string& path, const std::string& name) {
+  if (name.rfind("../fuzz/", 0) == 0) return path.rfind("tests/", 0) == 0 ? "" : "only tests run the fuzz targets";
   if (name == "unha_commit.h") return path == "src/app/version.cc" ? "" : "only app/version.cc includes it";
   if (!fs::exists(fs::path(UNHA_SOURCE_DIR) / "src" / name))
     return "no such file under src/ (write the path from there)";
