@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/mla_attend.h"
+
+#include <cstring>
+
+#include "ops/mla_attend_parts.h"
+
+namespace unha::ops {
+
+namespace mla {
+namespace {
+
+// A worker's memory for one tile.
+template <class R>
+struct Scratch {
+  std::byte* nope;     // [tokens, nope_ld]
+  R* reals;            // [rows, width]: absorbed queries, then the value mix [rows, latent]
+  std::byte* queries;  // [rows, query_ld]
+  std::byte* mixed;    // [rows, mixed_ld]
+  R* scores;           // [rows, kKeyBlock]
+  std::byte* p;        // [rows, kKeyBlock]
+  std::byte* keys;     // panels [width][kKeyBlock]
+  std::byte* values;   // panels [kKeyBlock][latent]
+  R* row_max;          // [rows]
+  R* inv_sum;          // [rows]
+  R* sums;             // [rows, 16]
+
+  Scratch(Arena& arena, const Core<R>& core, int64_t tokens, int64_t heads) {
+    int64_t rows = tokens * heads;
+    nope = arena.allocate<std::byte>(tokens * core.nope_ld * core.bytes);
+    reals = arena.allocate<R>(rows * core.width);
+    queries = arena.allocate<std::byte>(rows * core.query_ld * core.bytes);
+    mixed = arena.allocate<std::byte>(rows * core.mixed_ld * core.bytes);
+    scores = arena.allocate<R>(rows * kKeyBlock);
+    p = arena.allocate<std::byte>(rows * kKeyBlock * core.bytes);
+    keys = arena.allocate<std::byte>(core.gemm.b_bytes(core.width, kKeyBlock));
+    values = arena.allocate<std::byte>(core.gemm.b_bytes(kKeyBlock, core.shape.latent));
+    row_max = arena.allocate<R>(rows);
+    inv_sum = arena.allocate<R>(rows);
+    sums = arena.allocate<R>(rows * 16);
+  }
+};
+
+// Panels of W_UK (B[nope][latent]) in form 0 and of W_UV (B[latent][v]) in form 1, head by head, once per version.
+template <class R>
+void pack_weights(Ctx& ctx, const Core<R>& core, const Weight& w) {
+  if (w.forms[0].version == w.version && w.forms[1].version == w.version) return;
+  const MlaShape& s = core.shape;
+  std::byte* uk = w.forms[0].resize(static_cast<size_t>(s.heads * core.uk_panels));
+  std::byte* uv = w.forms[1].resize(static_cast<size_t>(s.heads * core.uv_panels));
+  ctx.threads.parallel_for(s.heads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t h = begin; h < end; ++h) {
+      int64_t row = h * core.b_rows();
+      core.pack_weight(w.value, row, w.value.stride(), 1, s.nope, s.latent, uk + h * core.uk_panels);
+      core.pack_weight(w.value, row + s.nope, 1, w.value.stride(), s.latent, s.v, uv + h * core.uv_panels);
+    }
+  });
+  w.forms[0].version = w.forms[1].version = w.version;
+}
+
+// Rounds [c_kv ; k_rope] into the segments' key rows.
+template <class R>
+void write_keys(Ctx& ctx, const Core<R>& core, const Call<R>& call) {
+  for (int64_t i = 0; i < call.n_segments; ++i) {
+    const Segment& segment = call.segments[i];
+    const KeyRows& keys = call.keys[i];
+    ctx.threads.parallel_for(segment.len, 256, [&](int64_t begin, int64_t end) {
+      std::byte* dst = keys.rows + (segment.pos0 + begin) * keys.stride * core.bytes;
+      int64_t row = segment.begin + begin, n = end - begin, latent = core.shape.latent;
+      core.attend.round_rows(call.c_kv.template row<R>(row), call.c_kv.stride(), n, latent, dst, keys.stride, latent);
+      core.attend.round_rows(call.k_rope.template row<R>(row), call.k_rope.stride(), n, core.shape.rope,
+                             dst + latent * core.bytes, keys.stride, core.shape.rope);
+    });
+  }
+}
+
+// queries[row] = round([W_UK[h]^T round(q_nope) ; q_rope])
+template <class R>
+void absorb(const Core<R>& core, const Call<R>& call, const Tile& tile, const Scratch<R>& s, std::byte* queries) {
+  const MlaShape& shape = core.shape;
+  const Tensor& q = call.q;
+  const R* first = q.row<R>(call.segments[tile.segment].begin + tile.first);
+  for (int64_t h = 0; h < tile.heads; ++h) {
+    const R* head = first + (tile.head + h) * core.q_columns();
+    R* reals = s.reals + h * core.width;
+    int64_t ld = tile.heads * core.width;
+    core.attend.round_rows(head, q.stride(), tile.tokens, shape.nope, s.nope, core.nope_ld, core.nope_ld);
+    core.gemm.multiply(s.nope, core.nope_ld, call.wkv_b->forms[0].data + (tile.head + h) * core.uk_panels, tile.tokens,
+                       shape.latent, shape.nope, reals, ld, Accumulate::kSet);
+    for (int64_t t = 0; t < tile.tokens; ++t) {
+      std::memcpy(reals + t * ld + shape.latent, head + t * q.stride() + shape.nope,
+                  static_cast<size_t>(shape.rope) * sizeof(R));
+    }
+  }
+  core.attend.round_rows(s.reals, core.width, tile.tokens * tile.heads, core.width, queries, core.query_ld,
+                         core.query_ld);
+}
+
+// One block of keys into the running softmax of the tile's rows.
+template <class R>
+void attend_block(const Core<R>& core, const KeyRows& keys, int64_t key0, const BlockView& view,
+                  const std::byte* queries, R* row_max, const Scratch<R>& s) {
+  const std::byte* rows = keys.rows + key0 * keys.stride * core.bytes;
+  int64_t m = view.rows.rows, latent = core.shape.latent;
+  R* acc = s.reals + view.row * latent;
+  core.pack_b(rows, 1, keys.stride, core.width, view.packed, s.keys);
+  core.gemm.multiply(queries + view.row * core.query_ld * core.bytes, core.query_ld, s.keys, m, view.columns,
+                     core.width, s.scores, kKeyBlock, Accumulate::kSet);
+  kernels::SoftmaxBlock<R> softmax{view.rows,
+                                   static_cast<R>(core.shape.scale),
+                                   key0 == 0,
+                                   s.scores,
+                                   row_max + view.row,
+                                   s.sums + view.row * 16,
+                                   acc,
+                                   latent,
+                                   s.p};
+  core.attend.softmax_block(softmax);
+  // Values that no row sees have weight 0 and are left out, so they may be anything.
+  core.pack_b(rows, keys.stride, 1, view.keys, latent, s.values);
+  core.gemm.multiply(s.p, kKeyBlock, s.values, m, latent, view.keys, acc, latent,
+                     key0 == 0 ? Accumulate::kSet : Accumulate::kContinue);
+}
+
+template <class R>
+void forward_tile(const Core<R>& core, const Call<R>& call, const Tile& tile, const Scratch<R>& s) {
+  const Segment& segment = call.segments[tile.segment];
+  const KeyRows& keys = call.keys[tile.segment];
+  int64_t row0 = (segment.begin + tile.first) * core.shape.heads;  // of what is saved, if it is
+  const Saved<R>& saved = call.saved;
+  bool save = saved.queries != nullptr;
+  std::byte* queries = save ? saved.queries + row0 * core.query_ld * core.bytes : s.queries;
+  std::byte* mixed = save ? saved.mixed + row0 * core.mixed_ld * core.bytes : s.mixed;
+  R* row_max = save ? saved.row_max + row0 : s.row_max;
+  R* inv_sum = save ? saved.inv_sum + row0 : s.inv_sum;
+
+  absorb(core, call, tile, s, queries);
+  int64_t pos = segment.pos0 + tile.first;
+  for (int64_t key0 = 0; key0 < pos + tile.tokens; key0 += kKeyBlock) {
+    BlockView view = view_block(key0, pos, tile.tokens, tile.heads, keys.readable);
+    attend_block(core, keys, key0, view, queries, row_max, s);
+  }
+  core.attend.finish_rows(s.reals, s.sums, tile.tokens * tile.heads, core.shape.latent, inv_sum, mixed, core.mixed_ld);
+  R* out = call.out.template row<R>(segment.begin + tile.first);
+  for (int64_t h = 0; h < tile.heads; ++h) {
+    int64_t head = tile.head + h;
+    core.gemm.multiply(mixed + h * core.mixed_ld * core.bytes, tile.heads * core.mixed_ld,
+                       call.wkv_b->forms[1].data + head * core.uv_panels, tile.tokens, core.shape.v, core.shape.latent,
+                       out + head * core.shape.v, call.out.stride(), Accumulate::kSet);
+  }
+}
+
+// Tiles of a call, the long ones of a segment first. Few tiles over long contexts (decode) are cut by heads too.
+struct Plan {
+  Tile* tiles;
+  int64_t n = 0;
+  int64_t tokens = 1, heads = 1;  // the most that a tile has
+};
+
+template <class R>
+Plan plan_tiles(Ctx& ctx, const Core<R>& core, const Call<R>& call) {
+  int64_t count = 0, keys = 0, H = core.shape.heads;
+  for (int64_t i = 0; i < call.n_segments; ++i) {
+    count += (call.segments[i].len + core.tile_tokens - 1) / core.tile_tokens;
+    keys = std::max(keys, call.segments[i].pos0 + call.segments[i].len);
+  }
+  constexpr int64_t kWorthSplitting = 1 << 20;  // multiply-adds: below, a second thread costs more than it saves
+  int64_t groups = 1;
+  if (call.saved.queries == nullptr && count > 0 && count < ctx.threads.count() &&
+      keys * H * (core.width + core.shape.latent) > kWorthSplitting) {
+    groups = std::min(H, (ctx.threads.count() + count - 1) / count);
+  }
+  Plan plan{ctx.arena.allocate<Tile>(count * groups)};
+  plan.heads = (H + groups - 1) / groups;
+  for (int64_t i = 0; i < call.n_segments; ++i) {
+    int64_t len = call.segments[i].len;
+    plan.tokens = std::max(plan.tokens, std::min(len, core.tile_tokens));
+    for (int64_t first = (len - 1) / core.tile_tokens * core.tile_tokens; first >= 0 && len > 0;
+         first -= core.tile_tokens) {
+      int64_t tokens = std::min(core.tile_tokens, len - first);
+      for (int64_t h = 0; h < H; h += plan.heads) {
+        plan.tiles[plan.n++] = {i, first, tokens, h, std::min(plan.heads, H - h)};
+      }
+    }
+  }
+  return plan;
+}
+
+template <class R>
+void forward(Ctx& ctx, const Core<R>& core, const Call<R>& call) {
+  auto mark = ctx.arena.mark();
+  Plan plan = plan_tiles(ctx, core, call);
+  int64_t workers = std::min<int64_t>(ctx.threads.count(), plan.n);
+  auto* scratch = ctx.arena.allocate<Scratch<R>>(workers);
+  for (int64_t i = 0; i < workers; ++i) new (scratch + i) Scratch<R>(ctx.arena, core, plan.tokens, plan.heads);
+  write_keys(ctx, core, call);
+  for_items(ctx.threads, workers, plan.n,
+            [&](int64_t worker, int64_t item) { forward_tile(core, call, plan.tiles[item], scratch[worker]); });
+  ctx.arena.rewind(mark);
+}
+
+// Where each segment's keys go: its cache, or memory of the step.
+template <class R>
+const KeyRows* place_keys(Ctx& ctx, const Core<R>& core, std::span<const Segment> segments,
+                          std::span<const CacheRows> caches) {
+  auto* keys = ctx.arena.allocate<KeyRows>(static_cast<int64_t>(segments.size()));
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const Segment& segment = segments[i];
+    if (caches.empty()) {
+      UNHA_CHECK(segment.pos0 == 0, "mla_attend: a segment at position {} without a cache", segment.pos0);
+      int64_t readable = round_up(segment.len, kPanel);
+      keys[i] = {ctx.arena.allocate<std::byte>(readable * core.query_ld * core.bytes), core.query_ld, readable};
+      continue;
+    }
+    const CacheRows& cache = caches[i];
+    UNHA_CHECK(cache.dtype == ctx.operand() && cache.stride >= core.width,
+               "mla_attend: cache of {} rows of {}, expected {} rows of at least {}", dtype_name(cache.dtype),
+               cache.stride, dtype_name(ctx.operand()), core.width);
+    UNHA_CHECK(segment.pos0 + segment.len <= cache.capacity, "mla_attend: position {} of a cache of {}",
+               segment.pos0 + segment.len - 1, cache.capacity);
+    keys[i] = {cache.rows, cache.stride, cache.capacity};
+  }
+  return keys;
+}
+
+template <class R>
+Tensor run(Ctx& ctx, const Tensor& q, const Tensor& c_kv, const Tensor& k_rope, const Weight& w, const MlaShape& shape,
+           std::span<const Segment> segments, std::span<const CacheRows> caches) {
+  Core<R> core(ctx, shape);
+  int64_t N = q.rows(), rows = N * shape.heads;
+  Call<R> call{q, c_kv, k_rope, ctx.make(N, shape.heads * shape.v), &w, shape};
+  auto mark = ctx.arena.mark();
+  auto* kept = ctx.arena.allocate<Segment>(static_cast<int64_t>(segments.size()));
+  std::copy(segments.begin(), segments.end(), kept);
+  call.segments = kept;
+  call.n_segments = static_cast<int64_t>(segments.size());
+  call.keys = place_keys(ctx, core, segments, caches);
+  if (ctx.tape != nullptr) {
+    call.saved.queries = ctx.arena.allocate<std::byte>(rows * core.query_ld * core.bytes);
+    call.saved.mixed = ctx.arena.allocate<std::byte>(rows * core.mixed_ld * core.bytes);
+    call.saved.row_max = ctx.arena.allocate<R>(rows);
+    call.saved.inv_sum = ctx.arena.allocate<R>(rows);
+  }
+  pack_weights(ctx, core, w);
+  forward(ctx, core, call);
+  if (ctx.tape != nullptr) {
+    ctx.tape->record("mla_attend", [call, c = ctx]() mutable {
+      if (c.tape->has_grad(call.out)) backward(c, call);
+    });
+  } else {
+    ctx.arena.rewind(mark);
+  }
+  return call.out;
+}
+
+}  // namespace
+}  // namespace mla
+
+Tensor mla_attend(Ctx& ctx, Tensor q, Tensor c_kv, Tensor k_rope, const Weight& wkv_b, const MlaShape& shape,
+                  std::span<const Segment> segments, std::span<const CacheRows> caches) {
+  UNHA_CHECK(q.cols() == shape.heads * (shape.nope + shape.rope) && c_kv.cols() == shape.latent &&
+                 k_rope.cols() == shape.rope && q.rows() == c_kv.rows() && q.rows() == k_rope.rows(),
+             "mla_attend: q [{}, {}], c_kv [{}, {}], k_rope [{}, {}]", q.rows(), q.cols(), c_kv.rows(), c_kv.cols(),
+             k_rope.rows(), k_rope.cols());
+  UNHA_CHECK(wkv_b.rows() == shape.heads * (shape.nope + shape.v) && wkv_b.cols() == shape.latent,
+             "mla_attend: wkv_b [{}, {}]", wkv_b.rows(), wkv_b.cols());
+  UNHA_CHECK(caches.empty() || (caches.size() == segments.size() && ctx.tape == nullptr),
+             "mla_attend: {} caches for {} segments{}", caches.size(), segments.size(),
+             ctx.tape != nullptr ? ", while a tape records" : "");
+  return ctx.with_real(
+      [&](auto real) { return mla::run<decltype(real)>(ctx, q, c_kv, k_rope, wkv_b, shape, segments, caches); });
+}
+
+}  // namespace unha::ops

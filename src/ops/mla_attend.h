@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Multi-head latent attention (deepseek-v3.md section 2.3) in its one form, the latent one: the query is absorbed,
+// qc[h] = W_UK[h]^T q_nope[h]; all heads attend to the shared rows [c_kv ; k_rope], whose first `latent` columns are
+// the values; o[h] = W_UV[h] ctx[h]. Training, prefill and decode run the same arithmetic (numerics.md section 2).
+#pragma once
+
+#include <span>
+
+#include "ops/ctx.h"
+#include "ops/segment.h"
+#include "ops/weight.h"
+
+namespace unha {
+
+struct MlaShape {
+  int64_t heads = 0;   // H
+  int64_t nope = 0;    // qk_nope_head_dim
+  int64_t rope = 0;    // qk_rope_head_dim
+  int64_t v = 0;       // v_head_dim
+  int64_t latent = 0;  // R = kv_lora_rank
+  double scale = 1;    // of the scores: softmax_scale() of ops/rope.h
+};
+
+namespace ops {
+
+// q [N, H*(nope+rope)], rope part rotated; c_kv [N, R], normed; k_rope [N, rope], rotated; wkv_b [H*(nope+v), R], per
+// head the rows of W_UK, then those of W_UV -> [N, H*v]. Causal within each segment.
+// caches: one per segment, of rows at least R+rope wide in ctx.operand() (a check): rows [0, pos0) are read, rows
+// [pos0, pos0+len) written, others never matter. Empty: no caches, all segments start at position 0; a tape wants this.
+Tensor mla_attend(Ctx& ctx, Tensor q, Tensor c_kv, Tensor k_rope, const Weight& wkv_b, const MlaShape& shape,
+                  std::span<const Segment> segments, std::span<const CacheRows> caches);
+
+}  // namespace ops
+}  // namespace unha
