@@ -41,6 +41,17 @@ struct GateGrads {
   R* t;  // [N] with saved_stride: d_s / sqrt(d), which the weights' gradients need
 };
 
+// One step of Adam for table rows; the caller has folded learning rate and bias corrections in.
+template <class R>
+struct RowAdamFactors {
+  R grad_scale;    // 1, or what clipping makes of it
+  R beta1, rest1;  // rest = 1 - beta
+  R beta2, rest2;
+  R rate;  // learning rate / (1 - beta1^step)
+  R root;  // 1 / sqrt(1 - beta2^step)
+  R eps;
+};
+
 template <class R>
 struct EngramKernels {
   // u[t] = gate[t] * value[t] for rows [begin, end); fills s, gate, rstd_x, rstd_k.
@@ -75,6 +86,10 @@ struct EngramKernels {
   // from (places[i] % columns) * d on.
   void (*sum_rows)(const R* from, int64_t stride, int64_t columns, const uint32_t* places, int64_t n, int64_t d,
                    R* out);
+
+  // With g scaled: m = beta1 m + rest1 g; v = beta2 v + rest2 g^2; w -= rate m / (root sqrt(v) + eps), n elements.
+  // out: what the forward reads, bf16 or real; may be w itself.
+  void (*row_adam)(const RowAdamFactors<R>& f, const R* g, int64_t n, R* w, R* m, R* v, bool bf16, void* out);
 };
 
 }  // namespace unha::kernels
