@@ -12,6 +12,8 @@
 
 namespace unha {
 
+class EngramMemory;
+
 // Counted from shapes; FLOPs as in training.md section 5.2 (a multiply and an add are two).
 struct ModelCosts {
   int64_t parameters_total = 0;
@@ -43,6 +45,8 @@ class Model {
 
   // Called once all values are there (bound from a checkpoint): checks and takes what is not a Weight.
   virtual void bound() {}
+
+  virtual EngramMemory* engram() { return nullptr; }  // null: the model has none
 
   virtual CacheLayout cache_layout() const = 0;
   virtual ModelCosts costs(int64_t context) const = 0;
