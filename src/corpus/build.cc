@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "base/sha256.h"
 #include "corpus/clean.h"
+#include "corpus/eval_set.h"
 #include "corpus/files.h"
 #include "corpus/gather.h"
 #include "corpus/hash.h"
@@ -31,9 +32,15 @@ class Builder {
 
   BuildResult run() {
     prepare();
-    gather_all();
-    separate();
-    write_all();
+    try {
+      gather_all();
+      separate();
+      write_all();
+    } catch (...) {
+      std::error_code ignored;
+      fs::remove_all(staging_, ignored);
+      throw;
+    }
     return publish();
   }
 
@@ -73,7 +80,8 @@ class Builder {
       PackageCache::unpack(package, root);
       packages_.emplace(name, package);
       fs::path copyright = root / "usr/share/doc" / name / "copyright";
-      if (fs::is_regular_file(copyright)) put("licenses/" + name + ".txt", to_utf8(read_maybe_gzip(copyright)));
+      if (fs::is_regular_file(fs::symlink_status(copyright)))
+        put("licenses/" + name + ".txt", to_utf8(read_maybe_gzip(copyright)));
     }
     return root;
   }
@@ -207,13 +215,6 @@ class Builder {
       messages.push_back({{"role", message.role}, {"content", message.content}});
     return Json{{"messages", messages}}.dump() + "\n";
   }
-  static std::string eval_row(const EvalItem& item) {
-    Json row{{"task", item.task},         {"question", item.question}, {"answer", item.accepted[0]},
-             {"accepted", item.accepted}, {"in_range", item.in_range}, {"group", item.group}};
-    if (!item.choices.empty()) row["choices"] = item.choices;
-    return row.dump() + "\n";
-  }
-
   std::string notice() const {
     std::string out = "Sources of the corpus \"" + recipe_.name + "\"\n\n";
     for (const Gathered& source : sources_) {
@@ -276,14 +277,15 @@ class Builder {
     PosixFileSystem file_system;
     // From here on the earlier corpus goes: first its record, so that a mixture is never taken for a corpus.
     file_system.remove((options_.out / "corpus.json").string());
-    for (const char* name : {"text", "chats", "heldout", "eval", "licenses", "chats.jsonl", "NOTICE", "train"}) {
+    for (const char* name :
+         {"text", "chats", "heldout", "eval", "licenses", "chats.jsonl", "NOTICE", "train", "train.new"}) {
       fs::remove_all(options_.out / name, ignored);
     }
     for (const fs::directory_entry& entry : fs::directory_iterator(staging_)) {
       file_system.rename(entry.path().string(), (options_.out / entry.path().filename()).string());
     }
-    fs::remove_all(staging_, ignored);
     write_file_atomic((options_.out / "corpus.json").string(), record.dump(1) + "\n");
+    fs::remove_all(staging_, ignored);  // last: it marks a folder that a killed build left without a record as ours
     report(1.0, "done");
     return result;
   }

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "corpus/clean.h"
-#include "corpus/package.h"
 #include "io/file.h"
 #include "io/test_dir.h"
 
@@ -198,35 +197,13 @@ TEST(Recipe, RefusesUnknownKeysKindsAndNames) {
 }
 
 TEST(Recipe, TheBundledRecipesParse) {
-  for (const char* path : {"recipes/unha-tiny/corpus.json"}) {
+  for (const char* path : {"recipes/unha-tiny/corpus.json", "recipes/exercises/corpus.json"}) {
     Recipe recipe = load_recipe(std::string(UNHA_SOURCE_DIR "/") + path);
     for (const SourceSpec& source : recipe.sources) {
       EXPECT_EQ(source.license.empty(), source.kind == SourceKind::kGenerate || source.kind == SourceKind::kSmalltalk)
           << source.name;
     }
   }
-}
-
-TEST(Package, TwoSmallOnesAreDownloadedAndExtracted) {
-  TestDir dir;
-  write_input(dir / "recipe.json",
-              R"({"name":"net","sources":[
-    {"name":"elements","kind":"package","package":"dict-elements","extract":"dictd","license":"public domain"},
-    {"name":"jargon","kind":"package","package":"dict-jargon","extract":"dictd","license":"public domain"},
-    {"name":"facts","kind":"facts","task":"element","license":"public domain","eval":10}]})");
-  try {
-    PackageCache((fs::path(dir / "probe"))).fetch("dict-elements");
-  } catch (const Error& error) {
-    GTEST_SKIP() << "no packages here: " << error.message();
-  }
-  BuildResult result = build(dir, dir / "out");
-  EXPECT_GT(result.sources[0].documents, 100);
-  EXPECT_GT(result.sources[1].documents, 2000);
-  EXPECT_GT(result.sources[2].chats, 500);
-  EXPECT_NE(read_file(dir / "out/text/elements.txt").find("Atomic number: 79"), std::string::npos);
-  EXPECT_EQ(build(dir, dir / "out").digest, result.digest);  // from the cache
-  expect_error(ErrorCode::kNotFound, "apt-get update",
-               [&] { PackageCache(fs::path(dir / "probe")).fetch("no-such-package-here"); });
 }
 
 }  // namespace

@@ -27,10 +27,11 @@ struct Extractor {
 template <class Take>
 int64_t for_each_file(const ExtractJob& job, const std::vector<std::string>& fallback, const Take& take) {
   int64_t n = 0;
+  bool folder = fs::is_directory(job.root);
   for (const fs::path& file : list_files(job.root)) {
-    if (!path_matches(file.string(), job.include.empty() ? fallback : job.include, job.exclude)) continue;
-    fs::path path = fs::is_directory(job.root) ? job.root / file : job.root;
-    take(file.string(), read_maybe_gzip(path));
+    bool wanted = path_matches(file.string(), job.include.empty() ? fallback : job.include, job.exclude);
+    if (folder && !wanted) continue;  // a single file was named by the user: it is wanted whatever it is called
+    take(file.string(), read_maybe_gzip(folder ? job.root / file : job.root));
     ++n;
   }
   return n;
