@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// config.json: any bytes may be refused with an Error; nothing else may come out.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/error.h"
+#include "model/v3_config.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  try {
+    unha::Json json = unha::parse_json({reinterpret_cast<const char*>(data), size}, "config.json");
+    unha::parse_v3_config(json, "config.json");
+  } catch (const unha::Error&) {
+  }
+  return 0;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Multi-head latent attention (DeepSeek-V3 report, section 2.1.1;
+// deepseek-v3.md section 2). The same lines train, prefill and decode; the
+// attention itself is always the latent form (ops/mla_attend.h).
+#pragma once
+
+#include <string>
+
+#include "model/batch.h"
+#include "model/params.h"
+#include "model/v3_config.h"
+#include "ops/mla_attend.h"
+#include "ops/rope.h"
+
+namespace unha {
+
+class Mla {
+ public:
+  // prefix: "model.layers.3.self_attn."; cache_layer: which latents of the
+  // sequence cache are this layer's. output_std: of o_proj's initial values.
+  Mla(ParamStore& store, const std::string& prefix, const V3Config& config, const RopeTable& rope, int64_t cache_layer,
+      double output_std);
+
+  Tensor forward(Ctx& ctx, Tensor x,
+                 const Batch& batch) const;  // [N, D] -> [N, D]
+
+ private:
+  Tensor query(Ctx& ctx, Tensor x) const;
+
+  const RopeTable& rope_;
+  int64_t cache_layer_;
+  int64_t latent_;
+  double eps_;
+  MlaShape shape_;
+  const Weight* wq_ = nullptr;    // [H (nope + rope), D], without a query latent
+  const Weight* wq_a_ = nullptr;  // [q_lora_rank, D]
+  const Weight* wq_a_bias_ = nullptr;
+  const Weight* q_a_norm_ = nullptr;
+  const Weight* wq_b_ = nullptr;   // [H (nope + rope), q_lora_rank]
+  const Weight* wkv_a_ = nullptr;  // [R + rope, D]
+  const Weight* wkv_a_bias_ = nullptr;
+  const Weight* kv_a_norm_ = nullptr;
+  const Weight* wkv_b_ = nullptr;  // [H (nope + v), R]
+  const Weight* wo_ = nullptr;     // [D, H v]
+  const Weight* wo_bias_ = nullptr;
+};
+
+}  // namespace unha
