@@ -9,6 +9,7 @@
 #include "kernels/gemm.h"
 #include "kernels/isa.h"
 #include "kernels/loss.h"
+#include "kernels/math.h"
 #include "kernels/moe.h"
 #include "kernels/optim.h"
 #include "kernels/rows.h"
@@ -26,6 +27,7 @@ struct Kernels {
   LossKernels<R> loss;
   EngramKernels<R> engram;
   OptimKernels<R> optim;
+  MathKernels<R> math;
 
   const GemmKernels<R>& gemm(Numerics numerics) const {
     return numerics == Numerics::kBF16x2 ? gemm_bf16x2 : gemm_f32;

@@ -14,6 +14,6 @@
 // clang-format on
 
 const Kernels<Real>& table() {
-  static constexpr Kernels<Real> kTable = {kIsa, kGemmF32, kGemmBF16x2, kRows, kAttend, kMoe, kLoss, kEngram, kOptim};
+  static constexpr Kernels<Real> kTable = {kIsa, kGemmF32, kGemmBF16x2, kRows, kAttend, kMoe, kLoss, kEngram, kOptim, kMath};
   return kTable;
 }
