@@ -55,7 +55,7 @@ class V3Model : public Model {
   int64_t bos_token_id() const override { return config_.bos_token_id; }
   int64_t eos_token_id() const override { return config_.eos_token_id; }
   const V3Config& v3() const { return config_; }
-  EngramMemory* engram() { return engram_.get(); }  // null: none
+  EngramMemory* engram() override { return engram_.get(); }
 
  private:
   struct MtpModule {
