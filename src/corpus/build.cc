@@ -97,7 +97,7 @@ class Builder {
       source.counts.repeat = spec.repeat;
       fs::path root = spec.path;
       if (!spec.package.empty()) {
-        report(fraction, spec.name + ": fetching " + spec.package);
+        if (!packages_.count(spec.package)) report(fraction, spec.name + ": fetching " + spec.package);
         root = package_root(spec.package);
       }
       report(fraction, spec.name + (spec.is_text() ? ": extracting" : ": generating"));

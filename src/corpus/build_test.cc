@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "corpus/clean.h"
+#include "corpus/record.h"
 #include "io/file.h"
 #include "io/test_dir.h"
 
@@ -144,6 +145,20 @@ TEST(BuildCorpus, RefusesAForeignFolderAndKeepsTheEarlierCorpusOnFailure) {
   expect_error(ErrorCode::kInvalidArgument, "rows.jsonl row 1", [&] { build(dir, dir / "out"); });
   EXPECT_EQ(read_file(dir / "out/corpus.json"), before);
   EXPECT_TRUE(fs::exists(dir / "out/text/texts.txt"));
+}
+
+TEST(BuildCorpus, GoesOnWhereAKilledBuildLeftOff) {
+  TestDir dir;
+  write_inputs(dir);
+  std::string digest = build(dir, dir / "out").digest;
+  // Killed while moving into place: no record yet, some files there, others still in .new.
+  fs::create_directories(dir / "out/.new/tree/x");
+  fs::rename(dir / "out/eval", dir / "out/.new/eval");
+  fs::remove(dir / "out/corpus.json");
+  expect_error(ErrorCode::kNotFound, "not a corpus", [&] { CorpusRecord::open(dir / "out"); });
+  EXPECT_EQ(build(dir, dir / "out").digest, digest);
+  EXPECT_FALSE(fs::exists(dir / "out/.new"));
+  EXPECT_TRUE(fs::exists(dir / "out/eval/sums.jsonl"));
 }
 
 TEST(BuildCorpus, RefusesAnEmptyCorpus) {
