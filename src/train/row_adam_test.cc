@@ -34,7 +34,7 @@ struct Table {
 
 double gradient_at(int64_t step, int64_t row, int64_t column) {
   Rng rng(7, Purpose::kTest, static_cast<uint64_t>(step));
-  return static_cast<float>(rng.normal_at(static_cast<uint64_t>(row * kWidth + column)));
+  return static_cast<double>(static_cast<float>(rng.normal_at(static_cast<uint64_t>(row * kWidth + column))));
 }
 
 // One gradient for each row of `rows`; rows named twice get half of it each time.
