@@ -10,6 +10,11 @@
 #include "base/error.h"
 #include "kernels/kernels.h"
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace unha {
 
 namespace {
@@ -47,6 +52,20 @@ std::optional<Isa> isa_from_name(std::string_view name) {
   return std::nullopt;
 }
 
+#if defined(__x86_64__)
+namespace {
+// Tile state is large, so Linux hands it out on request, once per process (arch_prctl, ARCH_REQ_XCOMP_PERM).
+bool tiles_granted() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+}  // namespace
+#endif
+
 std::vector<Isa> available_isas() {
   std::vector<Isa> isas = {Isa::kScalar};
 #if defined(__x86_64__)
@@ -58,7 +77,11 @@ std::vector<Isa> available_isas() {
     return isas;
   }
   isas.push_back(Isa::kAvx512);
-  if (__builtin_cpu_supports("avx512bf16")) isas.push_back(Isa::kAvx512Bf16);
+  if (!__builtin_cpu_supports("avx512bf16")) return isas;
+  isas.push_back(Isa::kAvx512Bf16);
+  if (__builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") && tiles_granted()) {
+    isas.push_back(Isa::kAmx);  // a ceiling: no class here multiplies in tiles yet
+  }
 #endif
   return isas;
 }
@@ -72,9 +95,9 @@ namespace kernels {
 #else
 #define UNHA_TIERS(X)
 #endif
-#define UNHA_DECLARE(name)      \
-  namespace tier_##name {       \
-  const Kernels<float>& table(); \
+#define UNHA_DECLARE(name)         \
+  namespace tier_##name {          \
+    const Kernels<float>& table(); \
   }
 UNHA_DECLARE(scalar)
 UNHA_TIERS(UNHA_DECLARE)
