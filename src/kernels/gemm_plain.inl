@@ -101,8 +101,8 @@ static void multiply_pairs(const void* a, int64_t lda, const void* b, int64_t M,
         Real acc = mode == Accumulate::kContinue ? *out : Real{0};
         for (int64_t k = 0; k < padded; k += 2) {
           const uint16_t* pair = panel + (k / 2 * kPanel + j) * 2;
-          acc = fma1(bf16_to_f32(rows[m * lda + k + 1]), bf16_to_f32(pair[1]), acc);
-          acc = fma1(bf16_to_f32(rows[m * lda + k]), bf16_to_f32(pair[0]), acc);
+          acc = fma1(pack_value(rows[m * lda + k + 1]), pack_value(pair[1]), acc);
+          acc = fma1(pack_value(rows[m * lda + k]), pack_value(pair[0]), acc);
         }
         *out = mode == Accumulate::kAdd ? *out + acc : acc;
       }

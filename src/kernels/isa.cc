@@ -10,7 +10,10 @@
 #include "base/error.h"
 #include "kernels/kernels.h"
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -55,7 +58,11 @@ std::optional<Isa> isa_from_name(std::string_view name) {
 #if defined(__x86_64__)
 namespace {
 // Tile state is large, so Linux hands it out on request, once per process (arch_prctl, ARCH_REQ_XCOMP_PERM).
+// The bits by hand: clang 14 has no name for them.
 bool tiles_granted() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kBf16) == 0 || (d & kTile) == 0) return false;
 #if defined(__linux__)
   constexpr long kRequestPermission = 0x1023, kTileData = 18;
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
@@ -79,9 +86,7 @@ std::vector<Isa> available_isas() {
   isas.push_back(Isa::kAvx512);
   if (!__builtin_cpu_supports("avx512bf16")) return isas;
   isas.push_back(Isa::kAvx512Bf16);
-  if (__builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") && tiles_granted()) {
-    isas.push_back(Isa::kAmx);  // a ceiling: no class here multiplies in tiles yet
-  }
+  if (tiles_granted()) isas.push_back(Isa::kAmx);  // a ceiling: no class here multiplies in tiles yet
 #endif
   return isas;
 }

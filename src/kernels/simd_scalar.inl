@@ -81,7 +81,7 @@ static inline Real reduce_max(Vec a) {
 // 2^n for integral n within the normal range of float, exact.
 static inline Vec exp2_integer(Vec n) {
   if constexpr (sizeof(Real) == 4) {
-    UNHA_LANES(std::bit_cast<float>((static_cast<int32_t>(n.v[i]) + 127) << 23));
+    UNHA_LANES(static_cast<Real>(std::bit_cast<float>((static_cast<int32_t>(n.v[i]) + 127) << 23)));
   } else {
     UNHA_LANES(std::ldexp(Real{1}, static_cast<int>(n.v[i])));
   }
