@@ -194,6 +194,15 @@ void ParamStore::bind(std::shared_ptr<const Checkpoint> shared, Numerics numeric
   numerics_ = numerics;
 }
 
+void ParamStore::read_constants(const Checkpoint& checkpoint) {
+  for (Constant& constant : constants_) {
+    const TensorInfo* info = checkpoint.find(constant.name);
+    UNHA_CHECK(info != nullptr && info->bytes == static_cast<int64_t>(constant.bytes.size()), "constant {}",
+               constant.name);
+    std::memcpy(constant.bytes.data(), info->data, constant.bytes.size());
+  }
+}
+
 std::vector<std::string> ParamStore::unused_names(const Checkpoint& checkpoint) const {
   std::vector<std::string> names;
   for (const auto& [name, info] : checkpoint.tensors()) {

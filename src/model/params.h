@@ -80,6 +80,8 @@ class ParamStore {
   // Types: operand roles stay as stored (bf16 or f32 views, others widened to f32 copies); other roles become real.
   void bind(std::shared_ptr<const Checkpoint> shared, Numerics numerics,
             const std::function<void(int64_t, int64_t)>& progress = {});
+  // The constants alone, for those who own the values. Every one is there with its shape and type.
+  void read_constants(const Checkpoint& checkpoint);
   // Names in the checkpoint that no parameter asked for.
   std::vector<std::string> unused_names(const Checkpoint& checkpoint) const;
 
