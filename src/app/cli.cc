@@ -15,6 +15,7 @@
 #include "app/global_options.h"
 #include "app/suggest.h"
 #include "app/tokenizer_cmd.h"
+#include "app/train_cmd.h"
 #include "app/version.h"
 #include "base/error.h"
 
@@ -34,6 +35,7 @@ constexpr const char* kExamples = R"(Examples:
 void add_commands(CLI::App& root, Global& global, Action& action) {
   add_corpus_command(root, global, action);
   add_tokenizer_command(root, global, action);
+  add_train_command(root, global, action);
 }
 
 void add_global_options(CLI::App& root, Global& global) {
