@@ -12,6 +12,7 @@
 #include "kernels/math.h"
 #include "kernels/moe.h"
 #include "kernels/optim.h"
+#include "kernels/peak.h"
 #include "kernels/rows.h"
 
 namespace unha::kernels {
@@ -28,6 +29,7 @@ struct Kernels {
   EngramKernels<R> engram;
   OptimKernels<R> optim;
   MathKernels<R> math;
+  PeakKernels<R> peak;
 
   const GemmKernels<R>& gemm(Numerics numerics) const {
     return numerics == Numerics::kBF16x2 ? gemm_bf16x2 : gemm_f32;

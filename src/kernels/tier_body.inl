@@ -11,9 +11,11 @@
 #include "kernels/loss.inl"
 #include "kernels/engram.inl"
 #include "kernels/optim.inl"
+#include "kernels/peak.inl"
 // clang-format on
 
 const Kernels<Real>& table() {
-  static constexpr Kernels<Real> kTable = {kIsa, kGemmF32, kGemmBF16x2, kRows, kAttend, kMoe, kLoss, kEngram, kOptim, kMath};
+  static constexpr Kernels<Real> kTable = {kIsa,  kGemmF32, kGemmBF16x2, kRows, kAttend, kMoe,
+                                           kLoss, kEngram,  kOptim,      kMath, kPeak};
   return kTable;
 }
