@@ -172,6 +172,37 @@ TEST(MlaAttend, GradientsAgreeWithCentralDifferences) {
   }
 }
 
+struct Gradients {
+  std::vector<float> q, c, k, w;
+};
+
+// Gradients of sum(f * y) with fixed random f.
+Gradients gradients(const Data& data, Numerics numerics, Isa isa, int threads, const std::vector<Segment>& segments) {
+  Runner<float> runner(data, numerics, isa, threads);
+  const MlaShape& s = data.shape;
+  Tape tape;
+  runner.ctx().tape = &tape;
+  Gradients g;
+  g.w.assign(data.w.size(), 0);
+  runner.weight().grad = Tensor(g.w.data(), DType::kF32, runner.weight().rows(), s.latent);
+  Tensor q = tape.track(runner.q(0, data.N)), c = tape.track(runner.c(0, data.N)), k = tape.track(runner.k(0, data.N));
+  tape.record("read", [&] {
+    for (auto [from, to] : {std::pair{q, &g.q}, std::pair{c, &g.c}, std::pair{k, &g.k}}) {
+      Tensor d = tape.grad(from);
+      to->assign(d.data<float>(), d.data<float>() + d.size());
+    }
+  });
+  Tensor y = ops::mla_attend(runner.ctx(), q, c, k, runner.weight(), s, segments, {});
+  tape.record("seed", [&] {
+    Rng rng(9, Purpose::kTest, 0);
+    Tensor d = tape.grad(y);
+    for (int64_t i = 0; i < d.size(); ++i)
+      d.data<float>()[i] = static_cast<float>(rng.normal_at(static_cast<uint64_t>(i)));
+  });
+  tape.backward();
+  return g;
+}
+
 struct Class {
   Numerics numerics;
   DType operand;
@@ -203,6 +234,45 @@ TEST(MlaAttend, ChunksCachesThreadsAndTiersDoNotShow) {
       }
     }
   }
+}
+
+TEST(MlaAttend, TheShapeOfTinyIsTheSameOnAllTiers) {
+  constexpr MlaShape kTiny = {4, 64, 32, 64, 128, 0.1};
+  constexpr int64_t kN = 131;
+  Data data(kN, kTiny);
+  for (const Class& c : kClasses) {
+    auto expected = Runner<float>(data, c.numerics, Isa::kScalar, 1).run(0, kN, {{0, kN, 0}});
+    Gradients expected_back = gradients(data, c.numerics, Isa::kScalar, 1, {{0, kN, 0}});
+    for (Isa isa : available_isas()) {
+      Runner<float> runner(data, c.numerics, isa, 2);
+      Cache cache(192, kTiny.latent + kTiny.rope, c.operand);
+      auto got = runner.run(0, 100, {{0, 100, 0}}, {cache.rows});
+      for (int64_t pos = 100; pos < kN; ++pos) {
+        auto row = runner.run(pos, 1, {{0, 1, pos}}, {cache.rows});
+        got.insert(got.end(), row.begin(), row.end());
+      }
+      EXPECT_EQ(got, expected) << isa_name(isa);
+      Gradients back = gradients(data, c.numerics, isa, 2, {{0, kN, 0}});
+      EXPECT_EQ(back.q, expected_back.q) << isa_name(isa);
+      EXPECT_EQ(back.c, expected_back.c) << isa_name(isa);
+      EXPECT_EQ(back.k, expected_back.k) << isa_name(isa);
+      EXPECT_EQ(back.w, expected_back.w) << isa_name(isa);
+    }
+  }
+}
+
+TEST(MlaAttend, DecodeTakesNoMemoryAfterTheFirstToken) {
+  Data data(90, kEven);
+  Runner<float> runner(data, Numerics::kBF16x2, best_isa(), 2);
+  Cache cache(128, kEven.latent + kEven.rope, DType::kBF16);
+  runner.run(0, 1, {{0, 1, 0}}, {cache.rows});
+  size_t reserved = runner.ctx().arena.reserved_bytes(), peak = runner.ctx().arena.peak_bytes();
+  const std::byte* panels[] = {runner.weight().forms[0].data, runner.weight().forms[1].data};
+  for (int64_t pos = 1; pos < 90; ++pos) runner.run(pos, 1, {{0, 1, pos}}, {cache.rows});
+  EXPECT_EQ(runner.ctx().arena.reserved_bytes(), reserved);
+  EXPECT_EQ(runner.ctx().arena.peak_bytes(), peak);
+  EXPECT_EQ(runner.weight().forms[0].data, panels[0]);
+  EXPECT_EQ(runner.weight().forms[1].data, panels[1]);
 }
 
 TEST(MlaAttend, LongContextsCutByHeadsGiveTheSameBytes) {
@@ -251,37 +321,6 @@ TEST(MlaAttend, RejectedDraftsInTheCacheDoNotShow) {
     runner.run(75, 5, {{0, 5, 70}}, {dirty.rows});  // drafts, forgotten
     EXPECT_EQ(runner.run(70, 2, {{0, 2, 70}}, {dirty.rows}), runner.run(70, 2, {{0, 2, 70}}, {clean.rows}));
   }
-}
-
-struct Gradients {
-  std::vector<float> q, c, k, w;
-};
-
-// Gradients of sum(f * y) with fixed random f.
-Gradients gradients(const Data& data, Numerics numerics, Isa isa, int threads, const std::vector<Segment>& segments) {
-  Runner<float> runner(data, numerics, isa, threads);
-  const MlaShape& s = data.shape;
-  Tape tape;
-  runner.ctx().tape = &tape;
-  Gradients g;
-  g.w.assign(data.w.size(), 0);
-  runner.weight().grad = Tensor(g.w.data(), DType::kF32, runner.weight().rows(), s.latent);
-  Tensor q = tape.track(runner.q(0, data.N)), c = tape.track(runner.c(0, data.N)), k = tape.track(runner.k(0, data.N));
-  tape.record("read", [&] {
-    for (auto [from, to] : {std::pair{q, &g.q}, std::pair{c, &g.c}, std::pair{k, &g.k}}) {
-      Tensor d = tape.grad(from);
-      to->assign(d.data<float>(), d.data<float>() + d.size());
-    }
-  });
-  Tensor y = ops::mla_attend(runner.ctx(), q, c, k, runner.weight(), s, segments, {});
-  tape.record("seed", [&] {
-    Rng rng(9, Purpose::kTest, 0);
-    Tensor d = tape.grad(y);
-    for (int64_t i = 0; i < d.size(); ++i)
-      d.data<float>()[i] = static_cast<float>(rng.normal_at(static_cast<uint64_t>(i)));
-  });
-  tape.backward();
-  return g;
 }
 
 TEST(MlaAttend, GradientsAreTheSameOnAllThreadsAndTiers) {
