@@ -15,6 +15,10 @@ struct MoeKernels {
   void (*softmax)(const R* z, int64_t n, R* s);
   void (*softmax_back)(const R* s, const R* d_s, int64_t n, R* d_z);
 
+  // The k largest of n scores, 0 < k <= n: ties to the lower index, ids ascending. Always k distinct indices, even
+  // among NaNs and -inf. Scores taken become -inf.
+  void (*top_k)(R* scores, int64_t n, int64_t k, int32_t* ids);
+
   // g[i] = s[ids[i]], divided by (sum g + 1e-20) if `normalise`, then times scale. count <= 64.
   void (*gates)(const R* s, const int32_t* ids, int64_t count, bool normalise, R scale, R* g);
   void (*gates_back)(const R* s, const int32_t* ids, int64_t count, bool normalise, R scale, const R* d_g, R* d_s);

@@ -53,6 +53,23 @@ static void moe_softmax_back(const Real* s, const Real* d_s, int64_t n, Real* d_
   }
 }
 
+static void moe_top_k(Real* scores, int64_t n, int64_t k, int32_t* ids) {
+  constexpr Real kTaken = -std::numeric_limits<Real>::infinity();
+  for (int64_t held = 0; held < k; ++held) {
+    Real best = row_max(scores, n);
+    int64_t at = 0;
+    while (at < n && !(scores[at] == best)) ++at;
+    if (at == n || best == kTaken) {  // NaNs, or nothing left but what is shut out: the lowest index not yet taken
+      at = 0;
+      for (int64_t j = 0; j < held && ids[j] == at; ++j) ++at;
+    }
+    scores[at] = kTaken;
+    int64_t j = held;
+    for (; j > 0 && ids[j - 1] > at; --j) ids[j] = ids[j - 1];
+    ids[j] = static_cast<int32_t>(at);
+  }
+}
+
 static void moe_gates(const Real* s, const int32_t* ids, int64_t count, bool normalise, Real scale, Real* g) {
   for (int64_t i = 0; i < count; ++i) g[i] = s[ids[i]];
   Real total = normalise ? row_sum(g, count) + static_cast<Real>(1e-20) : Real{1};
@@ -127,6 +144,6 @@ static void moe_share_back(const Real* s, const Real* f, Real scale, int64_t n, 
   }
 }
 
-static constexpr MoeKernels<Real> kMoe = {moe_sigmoid,     moe_sigmoid_back, moe_softmax,   moe_softmax_back,
-                                          moe_gates,       moe_gates_back,   moe_combine,   moe_combine_back,
-                                          moe_expert_back, moe_share,        moe_share_back};
+static constexpr MoeKernels<Real> kMoe = {moe_sigmoid,      moe_sigmoid_back, moe_softmax,    moe_softmax_back,
+                                          moe_top_k,        moe_gates,        moe_gates_back, moe_combine,
+                                          moe_combine_back, moe_expert_back,  moe_share,      moe_share_back};

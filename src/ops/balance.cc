@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "ops/top_k.h"
-
 namespace unha::ops {
 
 namespace {
@@ -29,7 +27,7 @@ Runs copy_segments(Ctx& ctx, std::span<const Segment> segments, int64_t N) {
 
 // f_e of one segment, and the chain over its tokens of s_e / sum_j s_j; returns sum_e f_e * that.
 template <class R>
-R segment_loss(Ctx& ctx, const Tensor& scores, const Segment& segment, int64_t K, R* f, R* p) {
+R segment_loss(Ctx& ctx, const Tensor& scores, const Segment& segment, int64_t K, R* f, R* p, R* open) {
   const auto& kernels = ctx.kernels<R>();
   int64_t E = scores.cols();
   std::fill(f, f + E, R{0});
@@ -37,7 +35,8 @@ R segment_loss(Ctx& ctx, const Tensor& scores, const Segment& segment, int64_t K
   int32_t best[64] = {};
   for (int64_t t = segment.begin; t < segment.begin + segment.len; ++t) {
     const R* s = scores.row<R>(t);
-    top_k(s, E, K, best);
+    std::copy(s, s + E, open);
+    kernels.moe.top_k(open, E, K, best);
     for (int64_t k = 0; k < K; ++k) f[best[k]] += R{1};
     kernels.moe.share(s, E, p);
   }
@@ -53,12 +52,13 @@ void forward(Ctx& ctx, const Tensor& scores, const Runs& runs, int64_t K, double
              const Tensor& value) {
   auto mark = ctx.arena.mark();
   Tensor p = ctx.scratch(ctx.real(), runs.count, scores.cols());
+  Tensor open = ctx.scratch(ctx.real(), runs.count, scores.cols());
   R* losses = ctx.arena.allocate<R>(runs.count);
   ctx.threads.parallel_for(runs.count, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       losses[i] = runs.segments[i].len == 0
                       ? R{0}
-                      : segment_loss<R>(ctx, scores, runs.segments[i], K, f.row<R>(i), p.row<R>(i));
+                      : segment_loss<R>(ctx, scores, runs.segments[i], K, f.row<R>(i), p.row<R>(i), open.row<R>(i));
     }
   });
   *value.data<R>() =

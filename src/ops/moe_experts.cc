@@ -5,6 +5,7 @@
 #include "ops/moe_experts.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "ops/matmul.h"
 #include "ops/moe_plan.h"
@@ -87,11 +88,10 @@ struct Forward {
     ThreadScratch::Lease lease(scratch);
     int64_t F = plan.width(t.expert), D = plan.cols;
     const ExpertWeights& w = plan.weights[t.expert];
-    std::byte* a = lease.take(gemm.a_bytes(t.rows, D));
-    x.gather(plan.token + t.begin, t.rows, a);
+    int64_t lda = 0, lda_h = gemm.padded_k(F);
+    const std::byte* a = x.rows(plan.token + t.begin, t.rows, lease.take(gemm.a_bytes(t.rows, D)), &lda);
     R* gu = gate_up != nullptr ? gate_up + plan.hidden_at(t.begin, 2 * plan.hidden, 2 * plan.shared_hidden)
                                : lease.take_array<R>(t.rows * 2 * F);
-    int64_t lda = gemm.padded_k(D), lda_h = gemm.padded_k(F);
     gemm.multiply(a, lda, w.gate->forms[0].data, t.rows, F, D, gu, 2 * F, Accumulate::kSet);
     gemm.multiply(a, lda, w.up->forms[0].data, t.rows, F, D, gu + F, 2 * F, Accumulate::kSet);
     std::byte* h = lease.take(gemm.a_bytes(t.rows, F));
@@ -111,6 +111,69 @@ void for_tiles(Ctx& ctx, std::span<const MoeTile> tiles, const F& f) {
     for (int64_t i = begin; i < end; ++i) f(tiles[static_cast<size_t>(i)]);
   });
 }
+
+// Few tokens and large experts: tiles would be fewer than threads are worth, so columns are shared out instead, in two
+// hand-outs. Same products, same bytes.
+template <class R>
+struct FewTokens {
+  static constexpr int64_t kColumns = 4 * kPanel;  // per task: as wide as one row keeps the registers busy
+
+  const Forward<R>& pass;
+  std::byte* operands;  // [rows][padded D], then [rows][padded widest]
+  R* gate_up;           // [rows][2][widest]
+
+  static bool suits(const Ctx& ctx, const MoePlan& plan, int64_t tiles) {
+    constexpr int64_t kWorthSharing = int64_t{1} << 18;
+    return tiles < 4 * ctx.threads.count() && plan.cols * plan.widest() >= kWorthSharing;
+  }
+
+  // A task: columns [begin, + rows) of one product of an expert; of its `parts` products, number expert % parts.
+  std::span<const MoeTile> column_tasks(int64_t parts, bool down) const {
+    const MoePlan& plan = pass.plan;
+    int64_t most = (std::max(plan.widest(), plan.cols) + kColumns - 1) / kColumns;
+    auto* tasks = pass.ctx.arena.template allocate<MoeTile>(plan.experts * most * parts);
+    size_t count = 0;
+    for (int64_t e = 0; e < plan.experts; ++e) {
+      int64_t columns = down ? plan.cols : plan.width(e);
+      for (int64_t n = 0; n < columns && plan.count(e) > 0; n += kColumns) {
+        for (int64_t part = 0; part < parts; ++part)
+          tasks[count++] = {e * parts + part, n, std::min(kColumns, columns - n)};
+      }
+    }
+    return {tasks, count};
+  }
+
+  void run() const {
+    const MoePlan& plan = pass.plan;
+    const auto& gemm = pass.gemm;
+    int64_t D = plan.cols, W = plan.widest(), lda = gemm.padded_k(D), element = gemm.element_bytes;
+    for (int64_t r = 0; r < plan.rows(); ++r) {
+      std::memcpy(operands + r * lda * element, pass.x.row(plan.token[r]), static_cast<size_t>(gemm.a_bytes(1, D)));
+    }
+    for_tiles(pass.ctx, column_tasks(2, false), [&](const MoeTile& t) {
+      int64_t e = t.expert / 2, part = t.expert % 2, row = plan.begin[e];
+      const Weight* w = part == 0 ? plan.weights[e].gate : plan.weights[e].up;
+      gemm.multiply(operands + row * lda * element, lda, w->forms[0].data + t.begin / kPanel * gemm.panel_bytes(D),
+                    plan.count(e), t.rows, D, gate_up + (2 * row + part) * W + t.begin, 2 * W, Accumulate::kSet);
+    });
+    std::byte* hidden = operands + plan.rows() * lda * element;
+    int64_t ldh = gemm.padded_k(W);
+    pass.ctx.threads.parallel_for(plan.rows(), std::max<int64_t>(1, 8192 / W), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        int64_t F = r < plan.routed ? plan.hidden : plan.shared_hidden;
+        R* gate = gate_up + 2 * r * W;
+        pass.ctx.template kernels<R>().rows.swiglu(gate, gate + W, F, gate);
+        gemm.pack_a(gate, F, 1, 1, F, hidden + r * ldh * element, gemm.padded_k(F));
+      }
+    });
+    for_tiles(pass.ctx, column_tasks(1, true), [&](const MoeTile& t) {
+      int64_t row = plan.begin[t.expert], F = plan.width(t.expert);
+      const std::byte* panels = plan.weights[t.expert].down->forms[0].data + t.begin / kPanel * gemm.panel_bytes(F);
+      gemm.multiply(hidden + row * ldh * element, ldh, panels, plan.count(t.expert), t.rows, F,
+                    pass.results + row * D + t.begin, D, Accumulate::kSet);
+    });
+  }
+};
 
 // For each token: f(n, pointers to its rows of `from` by ascending expert, the shared expert's row or null).
 template <class R, class F>
@@ -132,8 +195,15 @@ void forward(Ctx& ctx, const Saved& s) {
   auto mark = ctx.arena.mark();
   R* results = ctx.arena.allocate<R>(plan.rows() * plan.cols);
   Forward<R> pass{ctx, plan, gemm, OperandRows<R>::pack(ctx, s.x), reinterpret_cast<R*>(s.gate_up), results};
-  ThreadScratch scratch(ctx, pass.scratch_bytes());
-  for_tiles(ctx, row_tiles(ctx, plan, kTile), [&](const MoeTile& t) { pass.tile(scratch, t); });
+  auto tiles = row_tiles(ctx, plan, kTile);
+  if (s.gate_up == nullptr && FewTokens<R>::suits(ctx, plan, static_cast<int64_t>(tiles.size()))) {
+    int64_t rows = plan.rows(), widest = plan.widest();
+    auto* operands = ctx.arena.allocate<std::byte>(gemm.a_bytes(rows, plan.cols) + gemm.a_bytes(rows, widest));
+    FewTokens<R>{pass, operands, ctx.arena.allocate<R>(rows * 2 * widest)}.run();
+  } else {
+    ThreadScratch scratch(ctx, pass.scratch_bytes());
+    for_tiles(ctx, tiles, [&](const MoeTile& t) { pass.tile(scratch, t); });
+  }
   for_tokens(ctx, plan, results, [&](int64_t n, const R* const* rows, const R* shared) {
     ctx.kernels<R>().moe.combine(rows, s.routing.weights.template row<R>(n), plan.per_token, shared, plan.cols,
                                  s.y.template row<R>(n));
@@ -172,11 +242,10 @@ struct Backward {
   // Gradients of gate and up (in place), of the routing weights, and each row's contribution to d_x.
   void rows(const ThreadScratch& scratch, const MoeTile& t) const {
     ThreadScratch::Lease lease(scratch);
-    int64_t F = plan.width(t.expert), D = plan.cols, lda_h = operand_width(F);
-    std::byte* d = lease.take(gemm.a_bytes(t.rows, D));
-    d_y.gather(plan.token + t.begin, t.rows, d);
+    int64_t F = plan.width(t.expert), D = plan.cols, lda_h = operand_width(F), lda = 0;
+    const std::byte* d = d_y.rows(plan.token + t.begin, t.rows, lease.take(gemm.a_bytes(t.rows, D)), &lda);
     R* d_h = lease.take_array<R>(t.rows * F);
-    gemm.multiply(d, gemm.padded_k(D), down_panels[t.expert], t.rows, F, D, d_h, F, Accumulate::kSet);
+    gemm.multiply(d, lda, down_panels[t.expert], t.rows, F, D, d_h, F, Accumulate::kSet);
     R* row = lease.take_array<R>(F);
     for (int64_t i = 0; i < t.rows; ++i) {
       int64_t r = t.begin + i;
@@ -204,7 +273,7 @@ struct Backward {
   int64_t grad_scratch_bytes() const {
     int64_t F = plan.widest(), D = plan.cols, wide = std::max(F, D);
     return 2 * gemm.a_bytes(kGradTile, kBlock) + gemm.b_bytes(kBlock, wide) +
-           kBlock * gemm.padded_k(D) * gemm.element_bytes + 2 * kGradTile * wide * static_cast<int64_t>(sizeof(R));
+           gemm.a_bytes(kBlock, std::max(D, kGradTile)) + 2 * kGradTile * wide * static_cast<int64_t>(sizeof(R));
   }
 
   void add_to(const Tensor& grad, int64_t first, int64_t rows, const R* from) const {
@@ -217,15 +286,15 @@ struct Backward {
   void gate_up_grad(const ThreadScratch& scratch, const MoeTile& t) const {
     ThreadScratch::Lease lease(scratch);
     const ExpertWeights& w = plan.weights[t.expert];
-    int64_t F = plan.width(t.expert), D = plan.cols, row_elements = gemm.padded_k(D);
+    int64_t F = plan.width(t.expert), D = plan.cols;
     R* sums = lease.take_array<R>(2 * t.rows * D);
     std::byte* b = lease.take(gemm.b_bytes(kBlock, D));
-    std::byte* gathered = lease.take(kBlock * row_elements * gemm.element_bytes);
+    std::byte* gathered = lease.take(gemm.a_bytes(kBlock, D));
     std::byte* a = lease.take(2 * gemm.a_bytes(t.rows, kBlock));
     for (int64_t row = plan.begin[t.expert]; row < plan.begin[t.expert + 1]; row += kBlock) {
-      int64_t m = std::min(kBlock, plan.begin[t.expert + 1] - row), lda = gemm.padded_k(m);
-      x.gather(plan.token + row, m, gathered);
-      x.pack_b(gathered, row_elements, m, D, b);
+      int64_t m = std::min(kBlock, plan.begin[t.expert + 1] - row), lda = gemm.padded_k(m), step = 0;
+      const std::byte* tokens = x.rows(plan.token + row, m, gathered, &step);
+      x.pack_b(tokens, step, m, D, b);
       const R* d = gate_up_row(row) + t.begin;
       gemm.pack_a(d, 1, 2 * F, t.rows, m, a, lda);
       gemm.pack_a(d + F, 1, 2 * F, t.rows, m, a + t.rows * lda * gemm.element_bytes, lda);
@@ -240,15 +309,15 @@ struct Backward {
   void down_grad(const ThreadScratch& scratch, const MoeTile& t) const {
     ThreadScratch::Lease lease(scratch);
     const ExpertWeights& w = plan.weights[t.expert];
-    int64_t F = plan.width(t.expert), D = plan.cols, row_elements = gemm.padded_k(D);
+    int64_t F = plan.width(t.expert);
     R* sums = lease.take_array<R>(t.rows * F);
     std::byte* b = lease.take(gemm.b_bytes(kBlock, F));
-    std::byte* gathered = lease.take(kBlock * row_elements * gemm.element_bytes);
+    std::byte* gathered = lease.take(gemm.a_bytes(kBlock, t.rows));
     std::byte* a = lease.take(gemm.a_bytes(t.rows, kBlock));
     for (int64_t row = plan.begin[t.expert]; row < plan.begin[t.expert + 1]; row += kBlock) {
-      int64_t m = std::min(kBlock, plan.begin[t.expert + 1] - row), lda = gemm.padded_k(m);
-      d_y.gather(plan.token + row, m, gathered);
-      d_y.pack_a_transposed(gathered + t.begin * gemm.element_bytes, row_elements, t.rows, m, a, lda);
+      int64_t m = std::min(kBlock, plan.begin[t.expert + 1] - row), lda = gemm.padded_k(m), step = 0;
+      const std::byte* tokens = d_y.rows(plan.token + row, m, t.begin, t.rows, gathered, &step);
+      d_y.pack_a_transposed(tokens, step, t.rows, m, a, lda);
       d_y.pack_b(hidden_row(row), operand_width(F), m, F, b);
       gemm.multiply(a, lda, b, t.rows, F, m, sums, F,
                     row == plan.begin[t.expert] ? Accumulate::kSet : Accumulate::kContinue);

@@ -164,6 +164,29 @@ TEST(MoeExperts, GiveTheSameBytesOnEveryTierAndForAnyThreads) {
   }
 }
 
+TEST(MoeExperts, GiveTheSameBytesWhetherFewOrManyTokensShareLargeExperts) {
+  constexpr int64_t D = 515, F = 517, E = 3, N = 70;
+  Layer<float> layer(E, D, F, 130);
+  Tensor x = layer.weight(N, D)->value;
+  for (auto numerics : {Numerics::kF32, Numerics::kBF16x2}) {
+    for (auto& h : layer.held) ++h->weight.version;
+    auto run = [&](int n_threads, int64_t rows) {
+      Threads threads(n_threads);
+      Arena arena;
+      Ctx ctx = make_ctx(arena, threads, numerics, best_isa());
+      Tensor some = x.slice_rows(0, rows);
+      auto routing = ops::moe_route(ctx, some, *layer.gate, nullptr, config_of(E, 2));
+      Tensor y = ops::moe_experts(ctx, some, routing, layer.experts, &layer.shared);
+      return std::vector<float>(y.data<float>(), y.data<float>() + y.size());
+    };
+    auto all = run(1, N);  // tiles
+    for (int64_t rows : {1, 2, 5, 20}) {
+      auto few = run(3, rows);  // columns
+      EXPECT_EQ(std::memcmp(all.data(), few.data(), few.size() * sizeof(float)), 0) << rows;
+    }
+  }
+}
+
 TEST(MoeExperts, GiveATokenTheSameBytesWhateverItsCompany) {
   for (auto numerics : {Numerics::kF32, Numerics::kBF16x2}) {
     auto all = step(numerics, best_isa(), 2, 300, false);

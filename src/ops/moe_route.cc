@@ -6,7 +6,6 @@
 
 #include "ops/grain.h"
 #include "ops/linear.h"
-#include "ops/top_k.h"
 
 namespace unha::ops {
 
@@ -14,7 +13,7 @@ namespace {
 
 // Which scores count: writes the score of every expert that may be chosen to `open`, -inf to the others.
 template <class R>
-void limit_to_groups(const RouteConfig& config, R* open) {
+void limit_to_groups(const kernels::MoeKernels<R>& moe, const RouteConfig& config, R* open) {
   int64_t E = config.n_routed_experts, G = config.n_group, size = E / G;
   constexpr R kLowest = -std::numeric_limits<R>::infinity();
   R group_scores[64] = {};
@@ -31,7 +30,7 @@ void limit_to_groups(const RouteConfig& config, R* open) {
     }
     group_scores[g] = config.topk == TopK::kNoAuxTc && size > 1 ? best + second : best;
   }
-  top_k(group_scores, G, config.topk_group, kept);
+  moe.top_k(group_scores, G, config.topk_group, kept);
   const int32_t* next = kept;
   for (int64_t g = 0; g < G; ++g) {
     if (next < kept + config.topk_group && *next == g) {
@@ -63,9 +62,9 @@ void choose(Ctx& ctx, const Tensor& logits, const Weight* bias, const RouteConfi
       } else {
         std::copy(scores, scores + E, open);
       }
-      if (limited) limit_to_groups(config, open);
+      if (limited) limit_to_groups(moe, config, open);
       int32_t* ids = out.ids.row<int32_t>(i);
-      top_k(open, E, K, ids);
+      moe.top_k(open, E, K, ids);
       moe.gates(scores, ids, K, normalise, scale, out.weights.row<R>(i));
     }
   });

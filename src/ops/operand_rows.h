@@ -37,10 +37,23 @@ struct OperandRows {
     return rows;
   }
 
-  // Rows by number, dense, as operand A (lda = padded K) or for packing as B.
-  void gather(const int32_t* index, int64_t count, std::byte* dst) const {
-    auto bytes = static_cast<size_t>(row_bytes());
-    for (int64_t i = 0; i < count; ++i, dst += bytes) std::memcpy(dst, row(index[i]), bytes);
+  // Columns [first, first + width) of rows by ascending number, `width` whole or to the end, as operand A of leading
+  // dimension *step_out or for packing as B: where they lie if they are neighbours, else gathered at dst.
+  const std::byte* rows(const int32_t* index, int64_t count, int64_t first, int64_t width, std::byte* dst,
+                        int64_t* step_out) const {
+    int64_t offset = first * gemm->element_bytes;
+    if (index[count - 1] - index[0] == count - 1) {
+      *step_out = lda();
+      return row(index[0]) + offset;
+    }
+    *step_out = gemm->padded_k(width);
+    auto bytes = static_cast<size_t>(gemm->a_bytes(1, width));
+    std::byte* to = dst;
+    for (int64_t i = 0; i < count; ++i, to += bytes) std::memcpy(to, row(index[i]) + offset, bytes);
+    return dst;
+  }
+  const std::byte* rows(const int32_t* index, int64_t count, std::byte* dst, int64_t* step_out) const {
+    return rows(index, count, 0, cols, dst, step_out);
   }
   // B[k = row][n = column] of `count` dense rows whose first element is at src, each row_elements apart.
   void pack_b(const std::byte* src, int64_t row_elements, int64_t count, int64_t n, std::byte* dst) const {
