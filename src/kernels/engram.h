@@ -41,17 +41,6 @@ struct GateGrads {
   R* t;  // [N] with saved_stride: d_s / sqrt(d), which the weights' gradients need
 };
 
-// One step of Adam for table rows; the caller has folded learning rate and bias corrections in.
-template <class R>
-struct RowAdamFactors {
-  R grad_scale;    // 1, or what clipping makes of it
-  R beta1, rest1;  // rest = 1 - beta
-  R beta2, rest2;
-  R rate;  // learning rate / (1 - beta1^step)
-  R root;  // 1 / sqrt(1 - beta2^step)
-  R eps;
-};
-
 template <class R>
 struct EngramKernels {
   // u[t] = gate[t] * value[t] for rows [begin, end); fills s, gate, rstd_x, rstd_k.
@@ -80,16 +69,10 @@ struct EngramKernels {
   void (*conv_tap_back)(const R* d_a, const void* z, bool bf16, int64_t stride, const int64_t* place, int64_t lag,
                         int64_t N, int64_t begin, int64_t end, R* sum);
 
-  // out[i] = real value of bf16 bits.
-  void (*widen)(const uint16_t* bits, int64_t n, R* out);
   // out[c] = chain over i in [0, n) of the row [d] that places[i] names: row places[i] / columns of `from`, columns
   // from (places[i] % columns) * d on.
   void (*sum_rows)(const R* from, int64_t stride, int64_t columns, const uint32_t* places, int64_t n, int64_t d,
                    R* out);
-
-  // With g scaled: m = beta1 m + rest1 g; v = beta2 v + rest2 g^2; w -= rate m / (root sqrt(v) + eps), n elements.
-  // out: what the forward reads, bf16 or real; may be w itself.
-  void (*row_adam)(const RowAdamFactors<R>& f, const R* g, int64_t n, R* w, R* m, R* v, bool bf16, void* out);
 };
 
 }  // namespace unha::kernels

@@ -236,13 +236,6 @@ static void engram_conv_tap_back(const Real* d_a, const void* z, bool bf16, int6
   }
 }
 
-static void engram_widen(const uint16_t* bits, int64_t count, Real* out) {
-  for (int64_t i = 0; i < count; i += 16) {
-    int n = engram_lanes(count - i);
-    store_n(out + i, load_bf16_n(bits + i, n), n);
-  }
-}
-
 static void engram_sum_rows(const Real* from, int64_t stride, int64_t columns, const uint32_t* places, int64_t count,
                             int64_t d, Real* out) {
   for (int64_t c = 0; c < d; c += 16) {
@@ -256,28 +249,7 @@ static void engram_sum_rows(const Real* from, int64_t stride, int64_t columns, c
   }
 }
 
-static void engram_row_adam(const RowAdamFactors<Real>& f, const Real* g, int64_t count, Real* w, Real* m, Real* v,
-                            bool bf16, void* out) {
-  for (int64_t i = 0; i < count; i += 16) {
-    int n = engram_lanes(count - i);
-    Vec grad = mul(load_n(g + i, n), set(f.grad_scale));
-    Vec first = fma(set(f.beta1), load_n(m + i, n), mul(set(f.rest1), grad));
-    Vec second = fma(set(f.beta2), load_n(v + i, n), mul(set(f.rest2), mul(grad, grad)));
-    Vec below = fma(set(f.root), sqrt(second), set(f.eps));
-    Vec weight = sub(load_n(w + i, n), div(mul(set(f.rate), first), below));
-    store_n(m + i, first, n);
-    store_n(v + i, second, n);
-    store_n(w + i, weight, n);
-    if (bf16) {
-      store_bf16_n(static_cast<uint16_t*>(out) + i, weight, n);
-    } else if (out != w) {
-      store_n(static_cast<Real*>(out) + i, weight, n);
-    }
-  }
-}
-
 static constexpr EngramKernels<Real> kEngram = {engram_gate,          engram_gate_back, engram_gate_weights_back,
                                                 engram_norm,          engram_norm_back, engram_norm_weight_back,
                                                 engram_conv,          engram_conv_back, engram_conv_input_back,
-                                                engram_conv_tap_back, engram_widen,     engram_sum_rows,
-                                                engram_row_adam};
+                                                engram_conv_tap_back, engram_sum_rows};

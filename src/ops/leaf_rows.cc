@@ -148,7 +148,7 @@ Tensor leaf_rows(Ctx& ctx, const RowSource& table, std::span<const int64_t> ids,
     ctx.with_real([&](auto real) {
       using R = decltype(real);
       ctx.threads.parallel_for(N, kRowGrain, [&](int64_t begin, int64_t end) {
-        ctx.kernels<R>().engram.widen(bits.row<uint16_t>(begin), (end - begin) * width, e.row<R>(begin));
+        ctx.kernels<R>().optim.widen_bf16(bits.row<uint16_t>(begin), e.row<R>(begin), (end - begin) * width);
       });
     });
     ctx.arena.rewind(mark);

@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/row_adam.h"
 
-#include <cmath>
-
-#include "base/exact_math.h"
+#include <algorithm>
 
 namespace unha {
 
 namespace {
 
 constexpr int64_t kRowGrain = 128;
-
-kernels::RowAdamFactors<float> factors(const RowAdamConfig& c, int64_t step, double learning_rate, float grad_scale) {
-  auto t = static_cast<double>(step);
-  double correction1 = 1 - exact::pow(c.beta1, t), correction2 = 1 - exact::pow(c.beta2, t);
-  kernels::RowAdamFactors<float> f{};
-  f.grad_scale = grad_scale;
-  f.beta1 = static_cast<float>(c.beta1);
-  f.rest1 = static_cast<float>(1 - c.beta1);
-  f.beta2 = static_cast<float>(c.beta2);
-  f.rest2 = static_cast<float>(1 - c.beta2);
-  f.rate = static_cast<float>(learning_rate / correction1);
-  f.root = static_cast<float>(1 / std::sqrt(correction2));
-  f.eps = static_cast<float>(c.eps);
-  return f;
-}
 
 }  // namespace
 
@@ -45,13 +28,11 @@ void RowAdam::publish(Ctx& ctx) {
   const Tensor& value = table_.weight.value;
   int64_t D = value.cols();
   ctx.threads.parallel_for(value.rows(), kRowGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin * D; i < end * D; ++i) {
-      float master = master_[static_cast<size_t>(i)];
-      if (value.dtype() == DType::kF32) {
-        value.data<float>()[i] = master;
-      } else {
-        value.data<uint16_t>()[i] = f32_to_bf16(master);
-      }
+    const float* from = master_.data() + begin * D;
+    if (value.dtype() == DType::kF32) {
+      std::copy(from, from + (end - begin) * D, value.row<float>(begin));
+    } else {
+      ctx.f32->optim.round_bf16(from, value.row<uint16_t>(begin), (end - begin) * D);
     }
   });
   ++table_.weight.version;
@@ -66,14 +47,22 @@ void RowAdam::step(Ctx& ctx, const SparseGrad& grad, int64_t step, double learni
   UNHA_CHECK(g.dtype() == DType::kF32 && g.cols() == D && grad.rows().back() < value.rows(),
              "RowAdam: gradient of {} columns, row {}, for a table [{}, {}]", g.cols(), grad.rows().back(),
              value.rows(), D);
-  auto f = factors(config_, step, learning_rate, grad_scale);
-  bool bf16 = value.dtype() == DType::kBF16;
+  constexpr double kNoDecay = 0;
+  auto adam = kernels::adamw_step<float>(step, learning_rate, config_.beta1, config_.beta2, config_.eps, kNoDecay,
+                                         static_cast<double>(grad_scale));
+  const auto& optim = ctx.f32->optim;
   ctx.threads.parallel_for(g.rows(), kRowGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       int64_t row = grad.rows()[static_cast<size_t>(i)];
       int64_t at = row * D;
-      ctx.f32->engram.row_adam(f, g.row<float>(i), D, master_.data() + at, first_.data() + at, second_.data() + at,
-                               bf16, value.bytes() + at * dtype_bytes(value.dtype()));
+      float* master = master_.data() + at;
+      float* m = first_.data() + at;
+      float* v = second_.data() + at;
+      if (value.dtype() == DType::kBF16) {
+        optim.adamw_bf16(master, m, v, g.row<float>(i), D, adam, value.row<uint16_t>(row));
+      } else {
+        optim.adamw(master, m, v, g.row<float>(i), D, adam, value.row<float>(row));
+      }
     }
   });
   ++table_.weight.version;
