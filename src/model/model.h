@@ -46,6 +46,8 @@ class Model {
   // Called once all values are there (bound from a checkpoint): checks and takes what is not a Weight.
   virtual void bound() {}
 
+  // Blocks forget their activations and run again in backward (ops/recompute.h): less memory, the same bytes.
+  void set_recompute(bool on) { recompute_ = on; }
   virtual EngramMemory* engram() { return nullptr; }  // null: the model has none
 
   virtual CacheLayout cache_layout() const = 0;
@@ -63,6 +65,7 @@ class Model {
 
  protected:
   ParamStore params_;
+  bool recompute_ = false;
 };
 
 }  // namespace unha

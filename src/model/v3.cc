@@ -8,6 +8,7 @@
 #include "ops/add.h"
 #include "ops/embedding.h"
 #include "ops/linear.h"
+#include "ops/recompute.h"
 #include "ops/rms_norm.h"
 
 namespace unha {
@@ -104,7 +105,12 @@ Tensor V3Model::trunk(Ctx& ctx, const Batch& batch) {
     if (Engram* engram = engram_ ? engram_->at(static_cast<int64_t>(i)) : nullptr) {
       x = ops::add(ctx, x, engram->forward(ctx, x, batch, tokens));
     }
-    x = blocks_[i]->forward(ctx, x, batch);
+    if (recompute_) {
+      x = ops::recompute(ctx, x,
+                         [block = blocks_[i].get(), batch](Ctx& c, Tensor in) { return block->forward(c, in, batch); });
+    } else {
+      x = blocks_[i]->forward(ctx, x, batch);
+    }
     ctx.observe("layer", static_cast<int>(i), x);
   }
   return x;
