@@ -32,8 +32,9 @@ class Documents {
 
 // Error(kInvalidArgument) for shards of a foreign tokenizer and for an empty corpus, Error(kCorrupt) for ids beyond
 // the vocabulary.
-std::unique_ptr<Documents> open_shards(const std::vector<TrainConfig::Source>& sources, const Tokenizer& tokenizer,
-                                       int32_t bos);
+// A *.txt file is encoded here: documents are apart by two blank lines. eos: -1: none.
+std::unique_ptr<Documents> open_documents(const std::vector<TrainConfig::Source>& sources, const Tokenizer& tokenizer,
+                                          int32_t bos, int32_t eos);
 // JSONL of {"messages": [{"role", "content"}]}, by the template of models that Unha trains.
 std::unique_ptr<Documents> read_chats(const std::vector<std::string>& paths, const Tokenizer& tokenizer);
 

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/exact_math.h"
 #include "model/engram.h"
 
 namespace unha {
@@ -42,24 +41,6 @@ void widen(const TensorInfo& info, float* out) {
     std::memcpy(&bits, info.data + 2 * i, 2);
     out[i] = bf16_to_f32(bits);
   }
-}
-
-struct AdamStep {
-  float beta1, beta2, rest1, rest2, eps, lr, decay, correct1, correct2, grad_scale;
-};
-
-void adamw(const AdamStep& s, const float* g, float* w, float* m, float* v, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) {
-    float gi = g[i] * s.grad_scale;
-    m[i] = s.beta1 * m[i] + s.rest1 * gi;
-    v[i] = s.beta2 * v[i] + s.rest2 * (gi * gi);
-    float update = (m[i] * s.correct1) / (std::sqrt(v[i] * s.correct2) + s.eps) + s.decay * w[i];
-    w[i] = w[i] - s.lr * update;
-  }
-}
-
-void round_to_bf16(const float* w, int64_t n, uint16_t* out) {
-  for (int64_t i = 0; i < n; ++i) out[i] = f32_to_bf16(w[i]);
 }
 
 }  // namespace
@@ -104,7 +85,7 @@ void Optimizer::set(Ctx& ctx, Slot& slot) {
   if (slot.master.empty()) return;
   auto* out = slot.param->weight.value.data<uint16_t>();
   ctx.threads.parallel_for(slot.param->size(), kGrain, [&](int64_t begin, int64_t end) {
-    round_to_bf16(slot.master.data() + begin, end - begin, out + begin);
+    ctx.kernels<float>().optim.round_bf16(slot.master.data() + begin, out + begin, end - begin);
   });
 }
 
@@ -222,26 +203,22 @@ double Optimizer::grad_norm(Ctx& ctx) const {
 }
 
 void Optimizer::step(Ctx& ctx, int64_t t, double lr, float grad_scale) {
-  auto power = [&](double beta) { return beta == 0 ? 0 : exact::pow(beta, static_cast<double>(t)); };
-  AdamStep s{};
-  s.beta1 = static_cast<float>(config_.beta1);
-  s.beta2 = static_cast<float>(config_.beta2);
-  s.rest1 = static_cast<float>(1 - config_.beta1);
-  s.rest2 = static_cast<float>(1 - config_.beta2);
-  s.eps = static_cast<float>(config_.eps);
-  s.lr = static_cast<float>(lr);
-  s.correct1 = static_cast<float>(1 / (1 - power(config_.beta1)));
-  s.correct2 = static_cast<float>(1 / (1 - power(config_.beta2)));
-  s.grad_scale = grad_scale;
+  const auto& kernels = ctx.kernels<float>().optim;
   for (Slot& slot : slots_) {
     if (slot.m.empty()) continue;
-    s.decay = slot.decay ? static_cast<float>(config_.weight_decay) : 0;
+    double decay = slot.decay ? config_.weight_decay : 0;
+    auto s = kernels::adamw_step<float>(t, lr, config_.beta1, config_.beta2, config_.eps, decay,
+                                        static_cast<double>(grad_scale));
     Weight& weight = slot.param->weight;
     float* values = slot.values();
     ctx.threads.parallel_for(slot.param->size(), kGrain, [&](int64_t begin, int64_t end) {
-      adamw(s, weight.grad.data<float>() + begin, values + begin, slot.m.data() + begin, slot.v.data() + begin,
-            end - begin);
-      if (!slot.master.empty()) round_to_bf16(values + begin, end - begin, weight.value.data<uint16_t>() + begin);
+      const float* grad = weight.grad.data<float>() + begin;
+      float *w = values + begin, *m = slot.m.data() + begin, *v = slot.v.data() + begin;
+      if (slot.master.empty()) {
+        kernels.adamw(w, m, v, grad, end - begin, s, nullptr);
+      } else {
+        kernels.adamw_bf16(w, m, v, grad, end - begin, s, weight.value.data<uint16_t>() + begin);
+      }
     });
     ++weight.version;
   }

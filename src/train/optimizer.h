@@ -2,11 +2,9 @@
 // AdamW over a ParamStore with f32 masters and moments, RowAdam for Engram's tables, and the global norm. Operand
 // roles keep a master beside the rounded value that the forward reads; the others are their own master.
 //
-//   g' = grad_scale g;  m = b1 m + (1 - b1) g';  v = b2 v + (1 - b2) g'^2
-//   w -= lr ((m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps) + decay w)
-//
-// Decay: matrices, head and router; none on vectors, embeddings and tables. Every element is computed alone in f32, so
-// neither threads nor tiers can change a byte.
+// The update is kernels/optim.h's.
+// Decay: matrices, head and router; none on vectors, embeddings and tables. Elements are independent, so that neither
+// threads nor tiers can change a byte.
 #pragma once
 
 #include <map>

@@ -77,6 +77,8 @@ void restore_run(const std::string& path, const RunIdentity& identity, Model& mo
     throw Error(ErrorCode::kNotFound, fmt::format("{}: there is no {}", checkpoint.dir(), kStateFile),
                 "a model without it can be trained further with --init");
   }
+  for (const char* name : {"config.json", "tokenizer.json", "tokenizer_config.json"})
+    checkpoint.read_text(name);  // checked
   SafetensorsFile state = checkpoint.open_safetensors(kStateFile);
   const auto& metadata = state.metadata();
   auto format = metadata.find("format"), version = metadata.find("version"), settings = metadata.find("settings");

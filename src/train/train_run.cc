@@ -90,6 +90,7 @@ class Run {
       throw_error(ErrorCode::kInvalidArgument, "{}: \"sequence_length\" {} is beyond the model's {} positions",
                   config_.what, config_.sequence_length, model_->max_positions());
     }
+    model_->set_recompute(config_.recompute);
     model_->params().allocate(options_.numerics, true);
     identity_.model_config = json;
   }
@@ -106,8 +107,9 @@ class Run {
 
   void open_data() {
     auto bos = static_cast<int32_t>(model_->bos_token_id());
+    auto eos = static_cast<int32_t>(model_->eos_token_id());
     documents_ = config_.objective == Objective::kSft ? read_chats(config_.chats, *tokenizer_)
-                                                      : open_shards(config_.data, *tokenizer_, bos);
+                                                      : open_documents(config_.data, *tokenizer_, bos, eos);
     for (const std::string& path : config_.heldout) {
       heldout_.push_back(read_heldout(path, config_.eval_bytes, *tokenizer_, bos));
     }
