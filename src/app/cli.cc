@@ -13,7 +13,6 @@
 
 #include "app/corpus_cmd.h"
 #include "app/global_options.h"
-#include "app/run_cmd.h"
 #include "app/suggest.h"
 #include "app/tokenizer_cmd.h"
 #include "app/train_cmd.h"
@@ -34,7 +33,6 @@ constexpr const char* kExamples = R"(Examples:
   unha COMMAND --help                            options and examples of a command)";
 
 void add_commands(CLI::App& root, Global& global, Action& action) {
-  add_run_command(root, global, action);
   add_corpus_command(root, global, action);
   add_tokenizer_command(root, global, action);
   add_train_command(root, global, action);
