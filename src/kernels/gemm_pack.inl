@@ -157,6 +157,8 @@ static void pack_a(const Src* src, int64_t row_stride, int64_t k_stride, int64_t
       for (int64_t i = 0; i < square_rows; i += kLanes) {
         Words w[kLanes];
         square_across<Form>(src + k * k_stride + i, k_stride, w);
+        // More rows than the hardware follows: the next ones are asked for here.
+        for (int64_t r = kStep; r < 2 * kStep; ++r) __builtin_prefetch(src + (k + r) * k_stride + i);
         for (int j = 0; j < kLanes; ++j) words_store(out + (i + j) * lda + k, w[j]);
       }
     }
@@ -183,6 +185,35 @@ static void pack_b_elements(const Src* src, int64_t k_stride, int64_t n_stride, 
   }
 }
 
+// `columns` (whole registers) of one word of k.
+template <class Form, class Src>
+static inline void pack_pieces(const Src* src, int64_t k_stride, int64_t columns, typename Form::Element* out) {
+  for (int64_t j = 0; j < columns; j += kLanes) words_store(out + j * Form::kUnit, Form::across(src + j, k_stride));
+}
+
+// Whole panels of a source whose rows run along n: row by row, so that memory is read in order.
+template <class Form, class Src>
+static void pack_panels_by_row(const Src* src, int64_t k_stride, int64_t K, int64_t panels,
+                               typename Form::Element* out) {
+  constexpr int64_t kUnit = Form::kUnit;
+  int64_t whole = K / kUnit * kUnit;
+  int64_t panel = (K + kUnit - 1) / kUnit * kUnit * kPanel;
+  for (int64_t k = 0; k < whole; k += kUnit) {
+    const Src* row = src + k * k_stride;
+    for (int64_t p = 0; p < panels; ++p) {
+      constexpr int64_t kAhead = 8;  // rows
+      for (int64_t r = 0; r < kUnit; ++r) {
+        __builtin_prefetch(row + (kAhead + r) * k_stride + p * kPanel);
+        __builtin_prefetch(row + (kAhead + r) * k_stride + p * kPanel + kPanel / 2);
+      }
+      pack_pieces<Form>(row + p * kPanel, k_stride, kPanel, out + p * panel + k * kPanel);
+    }
+  }
+  for (int64_t p = 0; p < panels && whole < K; ++p) {
+    pack_b_elements<Form>(src + p * kPanel, k_stride, 1, K, kPanel, 0, kPanel, whole, whole + kUnit, out + p * panel);
+  }
+}
+
 // One panel of n <= kPanel columns.
 template <class Form, class Src>
 static void pack_panel(const Src* src, int64_t k_stride, int64_t n_stride, int64_t K, int64_t n,
@@ -194,11 +225,8 @@ static void pack_panel(const Src* src, int64_t k_stride, int64_t n_stride, int64
   int64_t done = 0;                       // values of k done so
   if (n_stride == 1) {
     done = K / kUnit * kUnit;
-    for (int64_t k = 0; k < done; k += kUnit) {
-      for (int64_t j = 0; j < columns; j += kLanes) {
-        words_store(out + (k / kUnit * kPanel + j) * kUnit, Form::across(src + k * k_stride + j, k_stride));
-      }
-    }
+    for (int64_t k = 0; k < done; k += kUnit)
+      pack_pieces<Form>(src + k * k_stride, k_stride, columns, out + k * kPanel);
   } else if (k_stride == 1) {
     done = K / kStep * kStep;
     for (int64_t j = 0; j < columns; j += kLanes) {
@@ -217,7 +245,13 @@ template <class Form, class Src>
 static void pack_b(const Src* src, int64_t k_stride, int64_t n_stride, int64_t K, int64_t N, void* dst) {
   auto* out = static_cast<typename Form::Element*>(dst);
   int64_t padded = (K + Form::kUnit - 1) / Form::kUnit * Form::kUnit;
-  for (int64_t n0 = 0; n0 < N; n0 += kPanel, out += padded * kPanel) {
+  int64_t n0 = 0;
+  if (n_stride == 1) {
+    pack_panels_by_row<Form>(src, k_stride, K, N / kPanel, out);
+    n0 = N / kPanel * kPanel;
+    out += n0 * padded;
+  }
+  for (; n0 < N; n0 += kPanel, out += padded * kPanel) {
     int64_t n = N - n0 < kPanel ? N - n0 : kPanel;
     pack_panel<Form>(src + n0 * n_stride, k_stride, n_stride, K, n, out);
   }

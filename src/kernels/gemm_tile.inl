@@ -80,6 +80,7 @@ static void tile(const char* a, int64_t a_stride, const char* b, int64_t panel_s
   Reg acc[R][C];
   for (int r = 0; r < R; ++r) {
     for (int j = 0; j < C; ++j) {
+      __builtin_prefetch(c + r * ldc + j * kLanes, 1);  // it is written, or added to, when k is through
       acc[r][j] = mode == Accumulate::kContinue ? reg_load(c + r * ldc + j * kLanes) : reg_zero();
     }
   }

@@ -21,7 +21,7 @@ constexpr int64_t kSerialWork = 400'000;      // multiply-adds that are not wort
 constexpr int64_t kSerialPack = 1 << 16;      // elements, likewise
 constexpr int64_t kRowTile = 96;              // rows of A that stay in L2 while panels pass
 constexpr int64_t kFewRows = 32;              // per thread; below, threads share the columns instead
-constexpr int64_t kKBlock = 256;              // a block of a panel stays in L1
+constexpr int64_t kKBlock = 512;              // a block of a panel stays in L1
 constexpr int64_t kLongK = 2048;              // beyond, operands are packed by stretches of k
 constexpr int64_t kStretchBytes = 2 << 20;    // of both packed operands
 constexpr int64_t kRowTileBytes = 512 << 10;  // of packed A
@@ -176,7 +176,7 @@ struct Stretch {
 
 template <class R>
 void pack_stretch(const Product<R>& p, const Operand& b, const Stretch<R>& s) {
-  constexpr int64_t kRowChunk = 256, kPanelChunk = 8;
+  constexpr int64_t kRowChunk = 512, kPanelChunk = 16;
   int64_t a_tasks = divide_up(p.M, kRowChunk);
   int64_t tasks = a_tasks + divide_up(p.panels(), kPanelChunk);
   int64_t bytes = p.gemm.element_bytes;
