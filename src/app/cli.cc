@@ -11,8 +11,12 @@
 #include <string_view>
 #include <vector>
 
+#include "app/chat_cmd.h"
 #include "app/corpus_cmd.h"
+#include "app/eval_cmd.h"
 #include "app/global_options.h"
+#include "app/inspect_cmd.h"
+#include "app/run_cmd.h"
 #include "app/suggest.h"
 #include "app/tokenizer_cmd.h"
 #include "app/train_cmd.h"
@@ -33,9 +37,13 @@ constexpr const char* kExamples = R"(Examples:
   unha COMMAND --help                            options and examples of a command)";
 
 void add_commands(CLI::App& root, Global& global, Action& action) {
+  add_chat_command(root, global, action);
+  add_run_command(root, global, action);
   add_corpus_command(root, global, action);
   add_tokenizer_command(root, global, action);
   add_train_command(root, global, action);
+  add_eval_command(root, global, action);
+  add_inspect_command(root, global, action);
 }
 
 void add_global_options(CLI::App& root, Global& global) {

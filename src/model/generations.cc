@@ -13,10 +13,6 @@ std::unique_ptr<Model> build_model(const Json& config, const std::string& what) 
   throw_error(ErrorCode::kUnsupported, "{}: model_type \"{}\" is not supported; known: \"deepseek_v3\"", what, type);
 }
 
-namespace {
-
-// The class that config.json names, else f32: the reference (numerics.md
-// section 1).
 Numerics default_numerics(const Json& config, const std::string& what) {
   if (!config.contains("unha_numerics")) return Numerics::kF32;
   auto name = JsonReader(config, what).require<std::string>("unha_numerics");
@@ -26,8 +22,6 @@ Numerics default_numerics(const Json& config, const std::string& what) {
   }
   return *numerics;
 }
-
-}  // namespace
 
 LoadedModel load_model(const std::string& path, std::optional<Numerics> numerics,
                        const std::function<void(int64_t, int64_t)>& progress) {

@@ -16,8 +16,11 @@ namespace unha {
 // Error(kInvalidArgument) for unknown or contradictory keys, all named.
 std::unique_ptr<Model> build_model(const Json& config, const std::string& what);
 
+// The class that config.json names under "unha_numerics", else f32. Error(kUnsupported) if it is no class of ours.
+Numerics default_numerics(const Json& config, const std::string& what);
+
 // Opens a Hugging Face directory: config.json, tensors, checksums; binds every parameter or lists all misfits.
-// numerics: nothing = the class under "unha_numerics" in config.json, else the default for this machine.
+// numerics: nothing = default_numerics().
 struct LoadedModel {
   std::unique_ptr<Model> model;
   std::shared_ptr<const Checkpoint> checkpoint;

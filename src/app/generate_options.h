@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options that run, chat and eval share: how tokens are drawn, how the model is opened. Includes CLI11: for *_cmd.cc.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/global_options.h"
+#include "base/json.h"
+#include "engine/engine.h"
+#include "engine/generate.h"
+
+namespace unha {
+
+struct GenerateArgs {
+  SamplingOptions sampling;
+  std::optional<uint64_t> seed;
+  int64_t max_tokens = 512;
+  std::vector<std::string> stop;
+  std::string think = "on";
+  std::string speculative;
+  std::string system;
+  int64_t context = 0;
+  int64_t prefill_chunk = 256;
+};
+
+void add_generate_options(CLI::App& cmd, GenerateArgs& args, const std::string& seed_help);
+
+// Error(kUsage) for values out of range.
+GenerateOptions generate_options(const GenerateArgs& args);
+
+// Opens a model with what the command line says.
+std::unique_ptr<Engine> open_engine(const Global& global, const std::string& path, int64_t context,
+                                    int64_t prefill_chunk);
+// A session over the engine's whole context. Error(kInvalidArgument) if it shall draft and the model cannot.
+std::unique_ptr<Session> open_session(Engine& engine, bool speculate);
+
+Json stats_json(Engine& engine, const GenerateStats& stats);
+std::string stats_text(Engine& engine, const GenerateStats& stats);
+
+}  // namespace unha

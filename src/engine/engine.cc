@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/engine.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+
+#include "base/error.h"
+#include "engine/session.h"
+#include "ops/linear.h"
+
+namespace unha {
+
+namespace {
+
+constexpr double kMiB = 1 << 20;
+constexpr size_t kSessionsAtOnce = 64;  // more are fine, they only allocate
+
+int64_t pick_context(const Model& model, int64_t asked, const std::string& what) {
+  if (asked < 0 || asked > model.max_positions()) {
+    throw Error(ErrorCode::kUsage,
+                fmt::format("{}: a context of {} tokens was asked for, the model has {} positions", what, asked,
+                            model.max_positions()),
+                "give a smaller --ctx");
+  }
+  return asked > 0 ? asked : std::min(model.max_positions(), kDefaultContext);
+}
+
+void refuse_too_large(const MemoryPlan& plan, int64_t limit, const std::string& what, int64_t context) {
+  if (limit < 0 || plan.needed() <= limit) return;
+  auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / kMiB; };
+  throw Error(ErrorCode::kResource,
+              fmt::format("{}: needs {:.0f} MiB ({:.0f} copied weights, {:.0f} packed, {:.0f} cache for {} tokens, "
+                          "{:.0f} per step), but {:.0f} MiB are available",
+                          what, mib(plan.needed()), mib(plan.owned), mib(plan.packed), mib(plan.cache), context,
+                          mib(plan.step), mib(limit)),
+              "give a smaller --ctx or free memory");
+}
+
+bool operand_role(ParamRole role) {
+  return role == ParamRole::kMatrix || role == ParamRole::kHead || role == ParamRole::kEmbedding ||
+         role == ParamRole::kTable;
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const Model& model, const Checkpoint& checkpoint, Numerics numerics, int64_t context,
+                       int64_t chunk) {
+  MemoryPlan plan;
+  DType operand = numerics == Numerics::kBF16x2 ? DType::kBF16 : DType::kF32;
+  int64_t widest = 0;
+  for (const Param* param : model.params().by_name()) {
+    const TensorInfo* info = checkpoint.find(param->name);
+    if (info == nullptr) continue;  // bind() will name it
+    bool in_place = info->dtype == DType::kF32 || (operand_role(param->role) && info->dtype == DType::kBF16);
+    (in_place ? plan.mapped : plan.owned) += param->size() * (in_place ? dtype_bytes(info->dtype) : 4);
+    if (param->role == ParamRole::kMatrix || param->role == ParamRole::kHead) {
+      plan.packed += param->size() * dtype_bytes(operand);
+      widest = std::max(widest, param->shape[0]);
+    }
+  }
+  CacheLayout layout = model.cache_layout();
+  plan.cache = layout.bytes_per_token(operand) * context;
+  // A step's memory is freed as a whole: about twenty rows of the hidden size per layer, and the widest output twice.
+  auto layers = static_cast<int64_t>(layout.latent_widths.size());
+  plan.step = std::min(chunk, context) * (20 * layers * model.hidden_size() + 2 * widest) * 4;
+  return plan;
+}
+
+int64_t available_memory() {
+  std::ifstream in("/proc/meminfo");
+  std::string key;
+  int64_t kib = 0;
+  while (in >> key >> kib) {
+    if (key == "MemAvailable:") return kib * 1024;
+    in.ignore(64, '\n');
+  }
+  return -1;
+}
+
+int64_t peak_rss_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOptions& options) {
+  LoadedModel loaded;
+  loaded.checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(path));
+  std::string what = loaded.checkpoint->dir() + "/config.json";
+  Json config = parse_json(loaded.checkpoint->read_text("config.json"), what);
+  loaded.model = build_model(config, what);
+  loaded.numerics = options.numerics ? *options.numerics : default_numerics(config, what);
+  int64_t context = pick_context(*loaded.model, options.context, path);
+  MemoryPlan plan = plan_memory(*loaded.model, *loaded.checkpoint, loaded.numerics, context, options.prefill_chunk);
+  refuse_too_large(plan, options.memory_limit > 0 ? options.memory_limit : available_memory(), path, context);
+  loaded.model->params().bind(loaded.checkpoint, loaded.numerics, options.progress);
+  loaded.model->bound();
+  std::unique_ptr<Engine> engine(new Engine(std::move(loaded), options, context));
+  engine->plan_ = plan;
+  engine->load_text();
+  return engine;
+}
+
+Engine::Engine(std::unique_ptr<Model> model, Numerics numerics, const EngineOptions& options)
+    : Engine(LoadedModel{std::move(model), nullptr, numerics}, options, 0) {
+  context_ = pick_context(*loaded_.model, options.context, "model");
+}
+
+Engine::Engine(LoadedModel loaded, const EngineOptions& options, int64_t context)
+    : loaded_(std::move(loaded)),
+      threads_(options.threads),
+      isa_(options.isa),
+      ctx_(make_ctx(arena_, threads_, loaded_.numerics, options.isa)),
+      context_(context),
+      prefill_chunk_(std::max<int64_t>(options.prefill_chunk, 1)) {
+  UNHA_CHECK(loaded_.numerics != Numerics::kF64, "the class f64 is for tests of ops");
+  ids_.reserve(static_cast<size_t>(prefill_chunk_) + kSessionsAtOnce);
+  segments_.reserve(kSessionsAtOnce);
+  caches_.reserve(kSessionsAtOnce);
+}
+
+void Engine::load_text() {
+  const Checkpoint& checkpoint = *loaded_.checkpoint;
+  if (!checkpoint.has_file("tokenizer.json")) return;
+  tokenizer_ = Tokenizer::parse(checkpoint.read_text("tokenizer.json"), checkpoint.dir() + "/tokenizer.json");
+  tokenizer_config_ = TokenizerConfig::from_model_dir(checkpoint.dir());
+  if (tokenizer_->size() > model().vocab_size()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("{}: the tokenizer has {} tokens, the model's vocabulary {}", checkpoint.dir(),
+                            tokenizer_->size(), model().vocab_size()),
+                "the tokenizer belongs to another model");
+  }
+}
+
+const Tokenizer& Engine::need_tokenizer() const {
+  if (!tokenizer_) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("{}: the model has no tokenizer.json", checkpoint() ? checkpoint()->dir() : "model"),
+                "give token ids with --ids");
+  }
+  return *tokenizer_;
+}
+
+std::vector<int32_t> Engine::end_ids() const {
+  std::vector<int32_t> ids;
+  if (loaded_.model->eos_token_id() >= 0) ids.push_back(static_cast<int32_t>(loaded_.model->eos_token_id()));
+  if (tokenizer_ && tokenizer_config_.eos_token) {
+    if (auto id = tokenizer_->id_of(*tokenizer_config_.eos_token)) ids.push_back(*id);
+  }
+  return ids;
+}
+
+int32_t Engine::bos_id() const {
+  if (tokenizer_ && tokenizer_config_.bos_token) {
+    if (auto id = tokenizer_->id_of(*tokenizer_config_.bos_token)) return *id;
+  }
+  return static_cast<int32_t>(loaded_.model->bos_token_id());
+}
+
+int64_t Engine::drawable_ids() const {
+  int64_t vocab = loaded_.model->vocab_size();
+  return tokenizer_ ? std::min(vocab, tokenizer_->size()) : vocab;
+}
+
+std::vector<int32_t> Engine::encode_raw(std::string_view text) const {
+  std::vector<int32_t> ids;
+  if (tokenizer_config_.add_bos_token && bos_id() >= 0) ids.push_back(bos_id());
+  std::vector<int32_t> rest = need_tokenizer().encode(text);
+  ids.insert(ids.end(), rest.begin(), rest.end());
+  return ids;
+}
+
+void Engine::step(std::span<StepItem> items) {
+  ids_.clear();
+  segments_.clear();
+  caches_.clear();
+  int64_t wanted = 0;
+  for (StepItem& item : items) {
+    auto len = static_cast<int64_t>(item.ids.size());
+    Session& session = *item.session;
+    UNHA_CHECK(len > 0 && item.logit_rows <= len, "{} rows of logits of {} tokens", item.logit_rows, len);
+    UNHA_CHECK(session.length() + len <= session.capacity(), "{} tokens behind {}, room for {}", len, session.length(),
+               session.capacity());
+    segments_.push_back({static_cast<int64_t>(ids_.size()), len, session.length()});
+    caches_.push_back(&session.cache_);
+    ids_.insert(ids_.end(), item.ids.begin(), item.ids.end());
+    wanted += item.logit_rows;
+  }
+  Tensor h = model().trunk(ctx_, Batch{ids_, segments_, caches_, nullptr});  // [N, D]
+  bool alone = items.size() == 1;
+  Tensor picked;  // [wanted, D]
+  if (wanted > 0) picked = alone ? h.slice_rows(h.rows() - wanted, wanted) : ctx_.make(wanted, h.cols());
+  int64_t row = 0;
+  for (size_t i = 0; i < items.size(); ++i) {
+    StepItem& item = items[i];
+    item.hidden = h.slice_rows(segments_[i].begin, segments_[i].len);
+    for (int64_t r = segments_[i].len - item.logit_rows; !alone && r < segments_[i].len; ++r) {
+      std::memcpy(picked.row<float>(row++), item.hidden.row<float>(r), static_cast<size_t>(h.cols()) * sizeof(float));
+    }
+    item.session->grown(item.ids);
+  }
+  if (wanted == 0) return;
+  Tensor logits = ops::linear(ctx_, model().final_norm(ctx_, picked), model().head());  // [wanted, V]
+  row = 0;
+  for (StepItem& item : items) {
+    item.logits = logits.slice_rows(row, item.logit_rows);
+    row += item.logit_rows;
+  }
+}
+
+Tensor Engine::mtp(Session& session, Tensor h, std::span<const int32_t> next_ids, int64_t pos0, bool want_logits) {
+  Segment segment{0, static_cast<int64_t>(next_ids.size()), pos0};
+  SequenceCache* cache = &session.cache_;
+  Tensor y = model().mtp(ctx_, 0, h, Batch{next_ids, {&segment, 1}, {&cache, 1}, nullptr});
+  if (!want_logits) return {};
+  Tensor last = model().mtp_norm(ctx_, 0, y.slice_rows(segment.len - 1, 1));
+  return ops::linear(ctx_, last, model().mtp_head(0));
+}
+
+}  // namespace unha

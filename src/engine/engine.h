@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// An engine is a model ready to answer: weights, tokenizer, threads, step memory. Sessions (session.h) are timelines on
+// it; any number of them can be advanced in one step. One thread of the caller at a time; nothing here prints.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/arena.h"
+#include "base/threads.h"
+#include "model/generations.h"
+#include "ops/ctx.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_config.h"
+
+namespace unha {
+
+struct EngineOptions {
+  int threads = 0;  // 0: all cores
+  Isa isa = Isa::kScalar;
+  std::optional<Numerics> numerics;                // empty: as the model says
+  int64_t context = 0;                             // positions per session; 0: the model's, at most kDefaultContext
+  int64_t prefill_chunk = 256;                     // tokens of a prompt per step
+  int64_t memory_limit = 0;                        // bytes; 0: what the machine has available
+  std::function<void(int64_t, int64_t)> progress;  // bytes read of bytes
+};
+
+inline constexpr int64_t kDefaultContext = 8192;
+
+// What a session of the whole context will need, from shapes alone.
+struct MemoryPlan {
+  int64_t mapped = 0;  // weights used in place; the page cache holds them
+  int64_t owned = 0;   // weights copied because their stored type does not fit
+  int64_t packed = 0;  // panels for the kernels, at most
+  int64_t cache = 0;   // one session
+  int64_t step = 0;    // activations of one step, a guess from above
+  int64_t needed() const { return owned + packed + cache + step; }
+};
+
+class Session;
+
+// One session's part of a step.
+struct StepItem {
+  Session* session = nullptr;
+  std::span<const int32_t> ids;  // appended behind what the session holds
+  int64_t logit_rows = 1;        // logits of this many last rows
+  Tensor hidden;                 // out: [ids, D], the trunk's state
+  Tensor logits;                 // out: [logit_rows, V]
+};
+
+class Engine {
+ public:
+  // A model directory. Error(kResource) with the plan if memory does not suffice, before any weight is read.
+  static std::unique_ptr<Engine> open(const std::string& path, const EngineOptions& options);
+  // A model that is there already. No tokenizer.
+  Engine(std::unique_ptr<Model> model, Numerics numerics, const EngineOptions& options);
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  Model& model() { return *loaded_.model; }
+  Numerics numerics() const { return loaded_.numerics; }
+  Isa isa() const { return isa_; }
+  Ctx& ctx() { return ctx_; }
+  const Checkpoint* checkpoint() const { return loaded_.checkpoint.get(); }
+  const MemoryPlan& plan() const { return plan_; }
+  int64_t context() const { return context_; }
+  int64_t prefill_chunk() const { return prefill_chunk_; }
+  int threads() const { return threads_.count(); }
+
+  const Tokenizer* tokenizer() const { return tokenizer_ ? &*tokenizer_ : nullptr; }
+  // Error(kInvalidArgument) if the model has none.
+  const Tokenizer& need_tokenizer() const;
+  // Nothing if the model has none; Error(kUnsupported) if it is not known.
+  std::optional<ChatTemplate> chat_template() const { return ChatTemplate::from_config(tokenizer_config_); }
+  std::vector<int32_t> end_ids() const;  // any of them ends a reply
+  int32_t bos_id() const;                // -1: none
+  // Ids below this can be drawn: a padded vocabulary is longer than its tokenizer.
+  int64_t drawable_ids() const;
+  // Added tokens parsed, BOS by the tokenizer's flag.
+  std::vector<int32_t> encode_raw(std::string_view text) const;
+
+  // Starts a step: what the last one returned is gone.
+  void begin() { arena_.rewind(); }
+  // Runs the trunk over all items in one batch and the head over the wanted rows; the sessions have grown afterwards.
+  // Results live until begin().
+  void step(std::span<StepItem> items);
+  // Module 0 of multi-token prediction over rows h [n, D] at positions pos0.. with their next ids; the logits of the
+  // last row if they are wanted, else empty.
+  Tensor mtp(Session& session, Tensor h, std::span<const int32_t> next_ids, int64_t pos0, bool want_logits);
+
+ private:
+  Engine(LoadedModel loaded, const EngineOptions& options, int64_t context);
+  void load_text();
+
+  LoadedModel loaded_;
+  Threads threads_;
+  Arena arena_;
+  Isa isa_;
+  Ctx ctx_;
+  int64_t context_;
+  int64_t prefill_chunk_;
+  MemoryPlan plan_;
+  std::optional<Tokenizer> tokenizer_;
+  TokenizerConfig tokenizer_config_;
+
+  std::vector<int32_t> ids_;  // of the step, kept so that nothing is allocated
+  std::vector<Segment> segments_;
+  std::vector<SequenceCache*> caches_;
+};
+
+// From shapes and stored types; the model has no values yet.
+MemoryPlan plan_memory(const Model& model, const Checkpoint& checkpoint, Numerics numerics, int64_t context,
+                       int64_t chunk);
+int64_t available_memory();  // bytes; -1: unknown
+int64_t peak_rss_bytes();
+
+}  // namespace unha
