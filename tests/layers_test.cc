@@ -90,6 +90,8 @@ std::string included(const std::string& line, char open, char close) {
 // Why `path` may not include "name", or nothing.
 std::string own_header_fault(const std::string& path, const std::string& name) {
   if (name == "unha_commit.h" || name == "fuzz_targets.inl") return "";  // generated
+  bool beside = path.rfind("tests/", 0) == 0 && fs::exists(fs::path(UNHA_SOURCE_DIR) / "tests" / name);
+  if (beside) return "";  // helpers of the tests
   if (!fs::exists(fs::path(UNHA_SOURCE_DIR) / "src" / name))
     return "no such file under src/ (write the path from there)";
   std::string from = folder_of(path);

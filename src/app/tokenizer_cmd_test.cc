@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "io/file.h"
+#include "io/test_dir.h"
 
 namespace unha {
 namespace {
@@ -18,14 +19,9 @@ namespace {
 class TokenizerCmd : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "unha-tokenizer-cmd";
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
     std::ofstream file(folder_ + "/text.txt", std::ios::binary);
     for (int i = 0; i < 200; ++i) file << "A line of text, number " << i << ", 한국어와 漢字.\n";
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   int cli(std::vector<std::string> words) {
     words.insert(words.begin(), "unha");
     std::vector<const char*> argv;
@@ -40,7 +36,8 @@ class TokenizerCmd : public testing::Test {
     return Tokenizer::load(folder_ + "/out");
   }
 
-  std::string folder_;
+  TestDir dir_;
+  std::string folder_ = dir_.path();
   std::string error_;
 };
 
