@@ -13,11 +13,31 @@ constexpr std::align_val_t kAlign{64};
 void Tape::Free::operator()(std::byte* p) const { ::operator delete(p, kAlign); }
 
 Tensor Tape::track(Tensor value) {
-  slots_.push_back({value.bytes(), nullptr, static_cast<size_t>(value.rows() * value.stride() * dtype_bytes(value.dtype()))});
+  slots_.push_back(
+      {value.bytes(), nullptr, static_cast<size_t>(value.rows() * value.stride() * dtype_bytes(value.dtype()))});
   return {value.bytes(), value.dtype(), value.rows(), value.cols(), value.stride(), &slots_.back()};
 }
 
+namespace {
+double lap(std::chrono::steady_clock::time_point& last) {
+  auto now = std::chrono::steady_clock::now();
+  double seconds = std::chrono::duration<double>(now - last).count();
+  last = now;
+  return seconds;
+}
+}  // namespace
+
+void Tape::set_profile(StepProfile* profile) {
+  profile_ = profile;
+  last_ = std::chrono::steady_clock::now();
+}
+
 void Tape::record(const char* name, std::function<void()> back) {
+  if (profile_ != nullptr) {
+    OpTime& time = (*profile_)[name];
+    time.forward_s += lap(last_);
+    ++time.count;
+  }
   steps_.push_back({name, std::move(back), slots_.size()});
 }
 
@@ -52,10 +72,12 @@ void Tape::release(GradSlot& slot) {
 }
 
 void Tape::backward() {
+  if (profile_ != nullptr) lap(last_);
   while (!steps_.empty()) {
     Step step = std::move(steps_.back());
     steps_.pop_back();
     step.back();
+    if (profile_ != nullptr) (*profile_)[step.name].backward_s += lap(last_);
     size_t keep = steps_.empty() ? 0 : steps_.back().slots_end;
     while (slots_.size() > keep) {
       release(slots_.back());

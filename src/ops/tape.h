@@ -6,6 +6,7 @@
 // as soon as the op that made the value has run backward, so that memory holds few of them at once.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <map>
@@ -17,6 +18,14 @@
 #include "tensor/tensor.h"
 
 namespace unha {
+
+// Where a step's time goes, by op. An op's forward is the time since the op before it was recorded.
+struct OpTime {
+  double forward_s = 0;
+  double backward_s = 0;
+  int64_t count = 0;
+};
+using StepProfile = std::map<std::string, OpTime>;
 
 class Tape {
  public:
@@ -40,6 +49,9 @@ class Tape {
   // Forgets what was recorded; memory stays for the next step.
   void clear();
 
+  // Times go there from now on; null: none are taken.
+  void set_profile(StepProfile* profile);
+
   int64_t recorded() const { return static_cast<int64_t>(steps_.size()); }
   size_t pool_bytes() const { return pool_bytes_; }
 
@@ -61,6 +73,8 @@ class Tape {
   std::multimap<size_t, Block> pool_;                    // free blocks by size
   std::map<std::byte*, std::pair<size_t, Block>> live_;  // blocks in use, by address
   size_t pool_bytes_ = 0;
+  StepProfile* profile_ = nullptr;
+  std::chrono::steady_clock::time_point last_;  // while profiling: when the op before ended
 };
 
 }  // namespace unha

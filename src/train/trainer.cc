@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 
@@ -95,6 +96,7 @@ Trainer::Trainer(Model& model, const TrainConfig& config, const Documents& docum
 
 Trainer::Sums Trainer::run_group(const PackedRows& rows, double alpha, Routes& routes, Guard& guard) {
   arena_.rewind();
+  tape_.set_profile(profile_);
   ctx_.tape = &tape_;
   ctx_.observer = &guard;
   routes.alpha = alpha * static_cast<double>(rows.ids.size()) / static_cast<double>(rows_);
@@ -217,6 +219,24 @@ void Trainer::move_biases(const Routes& routes, double speed) {
     }
     ++param->weight.version;
   }
+}
+
+StepStats Trainer::profiled_step(StepProfile& profile) {
+  profile.clear();
+  profile_ = &profile;
+  auto begin = std::chrono::steady_clock::now();
+  StepStats stats;
+  try {
+    stats = step();
+  } catch (...) {
+    profile_ = nullptr;
+    throw;
+  }
+  profile_ = nullptr;
+  double rest = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  for (const auto& [name, time] : profile) rest -= time.forward_s + time.backward_s;
+  profile["optimizer"] = {0, rest, 1};
+  return stats;
 }
 
 StepStats Trainer::step() {

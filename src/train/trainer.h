@@ -43,6 +43,8 @@ class Trainer {
           Threads& threads);
 
   StepStats step();
+  // One step with its time by op, and "optimizer" for what follows the gradients. It is a step like any other.
+  StepStats profiled_step(StepProfile& profile);
 
   int64_t steps_done() const { return steps_done_; }
   int64_t tokens_done() const { return tokens_done_; }
@@ -86,6 +88,7 @@ class Trainer {
   Arena arena_;
   Tape tape_;
   Ctx ctx_;
+  StepProfile* profile_ = nullptr;
   Optimizer optimizer_;
   std::vector<Grads> waiting_;  // of the tree, by level
   std::vector<PackedRows> batch_;

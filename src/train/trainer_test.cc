@@ -152,6 +152,14 @@ TEST(Trainer, StopsAtAGradientFarAboveTheMedianAndAtHugeActivations) {
   EXPECT_THROW(g.trainer.step(), DivergedError);
 }
 
+TEST(Trainer, AProfiledStepIsTheSameStepAndNamesItsOps) {
+  Fixture a({}, small_config()), b({}, small_config());
+  StepProfile profile;
+  EXPECT_EQ(a.trainer.step().loss, b.trainer.profiled_step(profile).loss);
+  EXPECT_EQ(a.trainer.step().loss, b.trainer.step().loss);
+  for (const char* name : {"head_loss", "linear", "rms_norm", "optimizer"}) EXPECT_TRUE(profile.contains(name)) << name;
+}
+
 TEST(Trainer, ClipsToTheConfiguredNorm) {
   TrainConfig config = small_config();
   config.optimizer.clip = 1e-3;
