@@ -14,8 +14,8 @@
 
 namespace unha {
 
-inline Json tiny_config() {
-  return parse_json(R"({
+inline Json tiny_config(int64_t vocab = 101) {
+  Json config = parse_json(R"({
     "architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3", "hidden_act": "silu",
     "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 2,
     "q_lora_rank": null, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4, "v_head_dim": 8,
@@ -27,11 +27,13 @@ inline Json tiny_config() {
     "engram": {"engram_vocab_size": [61, 67], "max_ngram_size": 3, "n_embed_per_ngram": 16, "n_head_per_ngram": 2,
                "layer_ids": [1], "pad_id": 2, "seed": 0, "kernel_size": 4, "hidden_size": 32, "hc_mult": 1}
   })",
-                    "tiny model");
+                           "tiny model");
+  config["vocab_size"] = vocab;
+  return config;
 }
 
-inline void write_tiny_model(const std::string& dir) {
-  Json config = tiny_config();
+inline void write_tiny_model(const std::string& dir, int64_t vocab = 101) {
+  Json config = tiny_config(vocab);
   std::unique_ptr<Model> model = build_model(config, "tiny model");
   model->params().allocate(Numerics::kF32, false);
   uint64_t number = 0;
@@ -44,7 +46,7 @@ inline void write_tiny_model(const std::string& dir) {
       out[i] = static_cast<float>(mean + std * rng.normal_at(static_cast<uint64_t>(i)));
     }
   }
-  std::vector<int32_t> canonical(101);
+  std::vector<int32_t> canonical(static_cast<size_t>(vocab));
   for (size_t i = 0; i < canonical.size(); ++i) canonical[i] = static_cast<int32_t>(i * 2 / 3);
   model->engram()->create(canonical);
   std::vector<TensorSource> tensors;
