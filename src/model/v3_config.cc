@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/v3_config.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace unha {
@@ -120,8 +122,9 @@ void read_experts(JsonReader& r, V3Config& c) {
       r.has("n_shared_experts") && r.at("n_shared_experts").is_null() ? 0 : r.get_int("n_shared_experts", 0, 0, 4096);
   ops::RouteConfig& route = c.route;
   route.n_routed_experts = c.n_routed_experts;
-  route.num_experts_per_tok = r.require_int("num_experts_per_tok", 1, c.n_routed_experts);
-  route.n_group = r.get_int("n_group", 1, 1, c.n_routed_experts);
+  route.num_experts_per_tok =
+      r.require_int("num_experts_per_tok", 1, std::min(c.n_routed_experts, ops::kMaxExpertsPerToken));
+  route.n_group = r.get_int("n_group", 1, 1, std::min(c.n_routed_experts, ops::kMaxExpertGroups));
   route.topk_group = r.get_int("topk_group", 1, 1, route.n_group);
   require_value(r, "topk_method", "noaux_tc");
   require_value(r, "scoring_func", "sigmoid");

@@ -32,7 +32,7 @@ R segment_loss(Ctx& ctx, const Tensor& scores, const Segment& segment, int64_t K
   int64_t E = scores.cols();
   std::fill(f, f + E, R{0});
   std::fill(p, p + E, R{0});
-  int32_t best[64] = {};
+  int32_t best[kMaxExpertsPerToken] = {};
   for (int64_t t = segment.begin; t < segment.begin + segment.len; ++t) {
     const R* s = scores.row<R>(t);
     std::copy(s, s + E, open);
@@ -86,7 +86,8 @@ Tensor balance_loss(Ctx& ctx, const Routing& routing, std::span<const Segment> s
                     double alpha) {
   const Tensor& scores = routing.scores;
   int64_t K = config.num_experts_per_tok;
-  UNHA_CHECK(K >= 1 && K <= 64 && K <= scores.cols(), "balance_loss: {} of {} experts", K, scores.cols());
+  UNHA_CHECK(K >= 1 && K <= kMaxExpertsPerToken && K <= scores.cols(), "balance_loss: {} of {} experts", K,
+             scores.cols());
   Tensor value = ctx.scratch(ctx.real(), 1, 1);
   Runs runs = copy_segments(ctx, segments, scores.rows());
   UNHA_CHECK(runs.tokens > 0, "balance_loss: no tokens");

@@ -179,7 +179,7 @@ struct FewTokens {
 template <class R, class F>
 void for_tokens(Ctx& ctx, const MoePlan& plan, const R* from, const F& f) {
   ctx.threads.parallel_for(plan.tokens, kTokens, [&](int64_t begin, int64_t end) {
-    const R* rows[65];
+    const R* rows[kMaxExpertsPerToken + 1];
     for (int64_t n = begin; n < end; ++n) {
       for (int64_t k = 0; k < plan.per_token; ++k) rows[k] = from + plan.place[n * plan.per_token + k] * plan.cols;
       f(n, rows, plan.has_shared ? from + (plan.routed + n) * plan.cols : nullptr);
@@ -406,7 +406,7 @@ void backward(Ctx& ctx, const Saved& s) {
 
 Tensor moe_experts(Ctx& ctx, Tensor x, const Routing& routing, std::span<const ExpertWeights> experts,
                    const ExpertWeights* shared) {
-  UNHA_CHECK(routing.ids.cols() <= 64, "moe_experts: {} experts per token", routing.ids.cols());
+  UNHA_CHECK(routing.ids.cols() <= kMaxExpertsPerToken, "moe_experts: {} experts per token", routing.ids.cols());
   Saved s{plan_experts(ctx, x, routing, experts, shared), routing, x, ctx.make(x.rows(), x.cols())};
   if (x.rows() == 0) return s.y;
   ctx.with_real([&](auto real) {

@@ -16,8 +16,8 @@ template <class R>
 void limit_to_groups(const kernels::MoeKernels<R>& moe, const RouteConfig& config, R* open) {
   int64_t E = config.n_routed_experts, G = config.n_group, size = E / G;
   constexpr R kLowest = -std::numeric_limits<R>::infinity();
-  R group_scores[64] = {};
-  int32_t kept[64] = {};
+  R group_scores[kMaxExpertGroups] = {};
+  int32_t kept[kMaxExpertGroups] = {};
   for (int64_t g = 0; g < G; ++g) {
     R best = kLowest, second = kLowest;
     for (int64_t e = g * size; e < (g + 1) * size; ++e) {
@@ -100,8 +100,8 @@ void check(const RouteConfig& config, const Tensor& x, const Weight& gate, const
   UNHA_CHECK(gate.rows() == E && gate.cols() == x.cols(), "moe_route: gate [{}, {}] against {} experts and x [.., {}]",
              gate.rows(), gate.cols(), E, x.cols());
   UNHA_CHECK(bias == nullptr || bias->cols() == E, "moe_route: bias [{}] against {} experts", bias->cols(), E);
-  UNHA_CHECK(K >= 1 && K <= 64 && K <= E, "moe_route: {} of {} experts", K, E);
-  UNHA_CHECK(config.topk == TopK::kGreedy || (G >= 1 && G <= 64 && E % G == 0 && config.topk_group >= 1 &&
+  UNHA_CHECK(K >= 1 && K <= kMaxExpertsPerToken && K <= E, "moe_route: {} of {} experts", K, E);
+  UNHA_CHECK(config.topk == TopK::kGreedy || (G >= 1 && G <= kMaxExpertGroups && E % G == 0 && config.topk_group >= 1 &&
                                               config.topk_group <= G && config.topk_group * (E / G) >= K),
              "moe_route: {} of {} groups of {} experts", config.topk_group, G, E);
 }

@@ -15,11 +15,15 @@ enum class TopK {
   kNoAuxTc,             // V3: score + bias chooses, a group counts the sum of its best two; normalised and scaled
 };
 
+// Limits of the ops; a config beyond them is refused when it is read.
+inline constexpr int64_t kMaxExpertsPerToken = 64;
+inline constexpr int64_t kMaxExpertGroups = 64;
+
 struct RouteConfig {
   int64_t n_routed_experts = 0;
-  int64_t num_experts_per_tok = 0;  // at most 64
-  int64_t n_group = 1;              // contiguous groups of equal size
-  int64_t topk_group = 1;           // groups that a token may use
+  int64_t num_experts_per_tok = 0;
+  int64_t n_group = 1;     // contiguous groups of equal size
+  int64_t topk_group = 1;  // groups that a token may use
   Scoring scoring = Scoring::kSigmoid;
   TopK topk = TopK::kNoAuxTc;
   bool norm_topk_prob = true;

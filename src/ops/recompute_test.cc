@@ -64,7 +64,7 @@ Step train_step(bool recompute) {
   for (int layer = 0; layer < kLayers; ++layer) {
     Weight &norm = weight(1, kCols, 1), &up = weight(24, kCols, 0), &down = weight(kCols, 12, 0),
            &gate = weight(8, kCols, 0);
-    auto body = [&, layer](Ctx& c, Tensor in) {
+    auto body = [&](Ctx& c, Tensor in) {
       if (c.replay) ++step.replays;
       Tensor a = ops::rms_norm(c, in, norm, 1e-6);
       auto routing = ops::moe_route(c, a, gate, nullptr, config);
