@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/bench_cmd.h"
 #include "app/chat_cmd.h"
 #include "app/corpus_cmd.h"
 #include "app/eval_cmd.h"
@@ -44,6 +45,7 @@ void add_commands(CLI::App& root, Global& global, Action& action) {
   add_train_command(root, global, action);
   add_eval_command(root, global, action);
   add_inspect_command(root, global, action);
+  add_bench_command(root, global, action);
 }
 
 void add_global_options(CLI::App& root, Global& global) {
