@@ -18,9 +18,9 @@ namespace {
 namespace fs = std::filesystem;
 
 // A folder includes itself and folders with a smaller number; siblings never include each other.
-const std::map<std::string, int> kLayers = {{"base", 0},    {"tensor", 1}, {"text", 1},  {"io", 2},
-                                            {"kernels", 3}, {"ops", 4},    {"model", 5}, {"engine", 6},
-                                            {"corpus", 6},  {"train", 7},  {"app", 8}};
+const std::map<std::string, int> kLayers = {{"base", 0},   {"tensor", 1},  {"text", 1},  {"io", 2},
+                                            {"quant", 2},  {"kernels", 3}, {"ops", 4},   {"model", 5},
+                                            {"engine", 6}, {"corpus", 6},  {"train", 7}, {"app", 8}};
 
 // Third-party headers by the start of their name, and the folders or files that may include them.
 const std::vector<std::pair<std::string, std::set<std::string>>> kThirdParty = {
