@@ -28,7 +28,7 @@ target_include_directories(unha_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 
 # Most of a build is reading and instantiating two headers. So they are compiled once, and only where arithmetic happens
 # does -O3 earn its time. (A precompiled header holds for one level of optimisation: g++ 12 crashes on another.)
-set(UNHA_HOT unha_tensor unha_kernels unha_ops unha_model)
+set(UNHA_HOT unha_tensor unha_quant unha_kernels unha_ops unha_model)
 function(unha_quick_build target)
   if(target IN_LIST UNHA_HOT)
     return()

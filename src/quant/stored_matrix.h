@@ -13,13 +13,14 @@
 namespace unha {
 
 // Scales beside the matrix, one per block of rows and columns (FP8's weight_scale_inv, deepseek-v3.md section 5):
-// value *= scale[row / block_rows][col / block_cols]; blocks at the edges are partial.
+// value *= scale[(first_row + row) / block_rows][col / block_cols]; blocks at the edges are partial.
 struct BlockScales {
   const std::byte* data = nullptr;  // [ceil(rows / block_rows), cols]; any alignment; null: none
   DType dtype = DType::kF32;        // F32, BF16 or F8_E8M0 (2^(byte - 127))
   int64_t block_rows = 0;
   int64_t block_cols = 0;
-  int64_t cols = 0;  // ceil(matrix cols / block_cols)
+  int64_t cols = 0;       // ceil(matrix cols / block_cols)
+  int64_t first_row = 0;  // of a view: where it begins in the matrix that the blocks are counted from
 };
 
 struct StoredMatrix {
