@@ -96,30 +96,25 @@ void absorb(const Core<R>& core, const Call<R>& call, const Tile& tile, const Sc
                          core.query_ld);
 }
 
-// One block of keys into the running softmax of the tile's rows.
+// One block of keys into the running softmax of the tile's rows. The values are the keys' first columns.
 template <class R>
 void attend_block(const Core<R>& core, const KeyRows& keys, int64_t key0, const BlockView& view,
                   const std::byte* queries, R* row_max, const Scratch<R>& s) {
   const std::byte* rows = keys.rows + key0 * keys.stride * core.bytes;
-  int64_t m = view.rows.rows, latent = core.shape.latent;
-  R* acc = s.reals + view.row * latent;
-  core.pack_b(rows, 1, keys.stride, core.width, view.packed, s.keys);
-  core.gemm.multiply(queries + view.row * core.query_ld * core.bytes, core.query_ld, s.keys, m, view.columns,
-                     core.width, s.scores, kKeyBlock, Accumulate::kSet);
-  kernels::SoftmaxBlock<R> softmax{view.rows,
-                                   static_cast<R>(core.shape.scale),
-                                   key0 == 0,
-                                   s.scores,
-                                   row_max + view.row,
-                                   s.sums + view.row * 16,
-                                   acc,
-                                   latent,
-                                   s.p};
-  core.attend.softmax_block(softmax);
-  // Values that no row sees have weight 0 and are left out, so they may be anything.
-  core.pack_b(rows, keys.stride, 1, view.keys, latent, s.values);
-  core.gemm.multiply(s.p, kKeyBlock, s.values, m, latent, view.keys, acc, latent,
-                     key0 == 0 ? Accumulate::kSet : Accumulate::kContinue);
+  int64_t latent = core.shape.latent;
+  attend::BlockStep<R> step{rows,
+                            rows,
+                            keys.stride,
+                            core.width,
+                            latent,
+                            queries + view.row * core.query_ld * core.bytes,
+                            core.query_ld,
+                            static_cast<R>(core.shape.scale),
+                            key0 == 0,
+                            row_max + view.row,
+                            s.sums + view.row * 16,
+                            s.reals + view.row * latent};
+  attend::attend_block<R>(core, view, step, {s.scores, s.p, s.keys, s.values});
 }
 
 template <class R>
@@ -199,30 +194,6 @@ void forward(Ctx& ctx, const Core<R>& core, const Call<R>& call) {
   ctx.arena.rewind(mark);
 }
 
-// Where each segment's keys go: its cache, or memory of the step.
-template <class R>
-const KeyRows* place_keys(Ctx& ctx, const Core<R>& core, std::span<const Segment> segments,
-                          std::span<const CacheRows> caches) {
-  auto* keys = ctx.arena.allocate<KeyRows>(static_cast<int64_t>(segments.size()));
-  for (size_t i = 0; i < segments.size(); ++i) {
-    const Segment& segment = segments[i];
-    if (caches.empty()) {
-      UNHA_CHECK(segment.pos0 == 0, "mla_attend: a segment at position {} without a cache", segment.pos0);
-      int64_t readable = round_up(segment.len, kPanel);
-      keys[i] = {ctx.arena.allocate<std::byte>(readable * core.query_ld * core.bytes), core.query_ld, readable};
-      continue;
-    }
-    const CacheRows& cache = caches[i];
-    UNHA_CHECK(cache.dtype == ctx.operand() && cache.stride >= core.width,
-               "mla_attend: cache of {} rows of {}, expected {} rows of at least {}", dtype_name(cache.dtype),
-               cache.stride, dtype_name(ctx.operand()), core.width);
-    UNHA_CHECK(segment.pos0 + segment.len <= cache.capacity, "mla_attend: position {} of a cache of {}",
-               segment.pos0 + segment.len - 1, cache.capacity);
-    keys[i] = {cache.rows, cache.stride, cache.capacity};
-  }
-  return keys;
-}
-
 template <class R>
 Tensor run(Ctx& ctx, const Tensor& q, const Tensor& c_kv, const Tensor& k_rope, const Weight& w, const MlaShape& shape,
            std::span<const Segment> segments, std::span<const CacheRows> caches) {
@@ -234,7 +205,7 @@ Tensor run(Ctx& ctx, const Tensor& q, const Tensor& c_kv, const Tensor& k_rope, 
   std::copy(segments.begin(), segments.end(), kept);
   call.segments = kept;
   call.n_segments = static_cast<int64_t>(segments.size());
-  call.keys = place_keys(ctx, core, segments, caches);
+  call.keys = attend::place_keys(ctx, "mla_attend", core.width, core.query_ld, segments, caches);
   if (ctx.tape != nullptr) {
     call.saved.queries = ctx.arena.allocate<std::byte>(rows * core.query_ld * core.bytes);
     call.saved.mixed = ctx.arena.allocate<std::byte>(rows * core.mixed_ld * core.bytes);
