@@ -5,13 +5,17 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "model/v3_config.h"
+#include "model/v2.h"
+#include "model/v3.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  try {
-    unha::Json json = unha::parse_json({reinterpret_cast<const char*>(data), size}, "config.json");
-    unha::parse_v3_config(json, "config.json");
-  } catch (const unha::Error&) {
+  for (auto* parse : {unha::parse_v2_config, unha::parse_v3_config}) {
+    try {
+      unha::Json json = unha::parse_json({reinterpret_cast<const char*>(data), size}, "config.json");
+      unha::UnknownKeys unknown{size % 2 == 0, {}};
+      parse(json, "config.json", &unknown);
+    } catch (const unha::Error&) {
+    }
   }
   return 0;
 }

@@ -59,6 +59,9 @@ void add_global_options(CLI::App& root, Global& global) {
                   "what is computed: auto (as the model says), " + class_list() + "; default: auto")
       ->type_name("C")
       ->group(group);
+  root.add_flag("--allow-unknown-keys", global.allow_unknown_keys,
+                "pass over keys of a model's config.json that are not known here; they may matter")
+      ->group(group);
   root.add_flag("--quiet", global.quiet, "no progress and no notes on stderr")->group(group);
   root.add_flag_callback(
           "--version", [] { throw CLI::CallForVersion(version_text(), 0); },

@@ -2,6 +2,7 @@
 #include "app/generate_options.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "app/progress.h"
 #include "base/error.h"
@@ -62,6 +63,12 @@ GenerateOptions generate_options(const GenerateArgs& args) {
   return options;
 }
 
+void note_unknown_keys(const Global& global, const Model& model) {
+  if (global.quiet || model.unknown_keys().empty()) return;
+  fmt::print(stderr, "unha: note: config.json: passed over the unknown keys {}\n",
+             fmt::join(model.unknown_keys(), ", "));
+}
+
 std::unique_ptr<Engine> open_engine(const Global& global, const std::string& path, int64_t context,
                                     int64_t prefill_chunk) {
   if (prefill_chunk < 1) throw_error(ErrorCode::kUsage, "--prefill-chunk: expected 1 or more, found {}", prefill_chunk);
@@ -69,6 +76,7 @@ std::unique_ptr<Engine> open_engine(const Global& global, const std::string& pat
   options.threads = global.threads;
   options.isa = global.isa;
   options.numerics = global.numerics;
+  options.allow_unknown_keys = global.allow_unknown_keys;
   options.context = context;
   options.prefill_chunk = prefill_chunk;
   std::unique_ptr<Progress> progress;
@@ -79,7 +87,9 @@ std::unique_ptr<Engine> open_engine(const Global& global, const std::string& pat
     progress->update(static_cast<double>(done) * 1e-6);
     if (done == all) progress->finish();
   };
-  return Engine::open(path, options);
+  std::unique_ptr<Engine> engine = Engine::open(path, options);
+  note_unknown_keys(global, engine->model());
+  return engine;
 }
 
 std::unique_ptr<Session> open_session(Engine& engine, bool speculate) {

@@ -31,6 +31,8 @@ void add_generate_options(CLI::App& cmd, GenerateArgs& args, const std::string& 
 // Error(kUsage) for values out of range.
 GenerateOptions generate_options(const GenerateArgs& args);
 
+// Says on stderr which keys of config.json were passed over, if any were and notes are wanted.
+void note_unknown_keys(const Global& global, const Model& model);
 // Opens a model with what the command line says.
 std::unique_ptr<Engine> open_engine(const Global& global, const std::string& path, int64_t context,
                                     int64_t prefill_chunk);

@@ -21,6 +21,7 @@ struct Global {
   Isa isa = Isa::kScalar;            // the ceiling: every class uses its best tier up to it
   std::optional<Numerics> numerics;  // empty: auto, see pick_numerics()
   bool quiet = false;                // no progress and no notes on stderr; errors still
+  bool allow_unknown_keys = false;   // of a model's config.json
 
   std::string isa_text;  // as given by --isa or UNHA_ISA; empty: the machine's best
   std::string numerics_text = "auto";

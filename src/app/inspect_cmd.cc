@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <map>
 
+#include "app/generate_options.h"
 #include "app/progress.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -82,7 +83,8 @@ Json inspect(const Global& global, const std::string& path) {
   Checkpoint checkpoint = Checkpoint::open(path);
   std::string what = checkpoint.dir() + "/config.json";
   Json config = parse_json(checkpoint.read_text("config.json"), what);
-  std::unique_ptr<Model> model = build_model(config, what);
+  std::unique_ptr<Model> model = build_model(config, what, global.allow_unknown_keys);
+  note_unknown_keys(global, *model);
   Numerics numerics = global.numerics ? *global.numerics : default_numerics(config, what);
   int64_t context = model->max_positions();
   Json engram = engram_json(*model, checkpoint);

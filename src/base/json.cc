@@ -172,14 +172,18 @@ void JsonReader::ignore(std::initializer_list<const char*> keys) {
   for (const char* key : keys) read_.emplace_back(key);
 }
 
-void JsonReader::finish() const {
-  std::string unknown;
+std::vector<std::string> JsonReader::unknown() const {
+  std::vector<std::string> keys;
   for (const auto& item : object_.items()) {
-    if (std::find(read_.begin(), read_.end(), item.key()) == read_.end()) {
-      unknown += (unknown.empty() ? "\"" : ", \"") + item.key() + "\"";
-    }
+    if (std::find(read_.begin(), read_.end(), item.key()) == read_.end()) keys.push_back(item.key());
   }
-  if (!unknown.empty()) throw_error(ErrorCode::kInvalidArgument, "{}: unknown key {}", what_, unknown);
+  return keys;
+}
+
+void JsonReader::finish() const {
+  std::string keys;
+  for (const std::string& key : unknown()) keys += (keys.empty() ? "\"" : ", \"") + key + "\"";
+  if (!keys.empty()) throw_error(ErrorCode::kInvalidArgument, "{}: unknown key {}", what_, keys);
 }
 
 }  // namespace unha

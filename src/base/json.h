@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace unha {
 
@@ -40,6 +41,7 @@ class JsonReader {
   }
 
   void ignore(std::initializer_list<const char*> keys);
+  std::vector<std::string> unknown() const;  // keys that were neither asked for nor ignored
   void finish() const;
   const std::string& what() const { return what_; }
 

@@ -91,7 +91,7 @@ std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOption
   loaded.checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(path));
   std::string what = loaded.checkpoint->dir() + "/config.json";
   Json config = parse_json(loaded.checkpoint->read_text("config.json"), what);
-  loaded.model = build_model(config, what);
+  loaded.model = build_model(config, what, options.allow_unknown_keys);
   loaded.numerics = options.numerics ? *options.numerics : default_numerics(config, what);
   int64_t context = pick_context(*loaded.model, options.context, path);
   MemoryPlan plan = plan_memory(*loaded.model, *loaded.checkpoint, loaded.numerics, context, options.prefill_chunk);

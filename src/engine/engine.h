@@ -27,6 +27,7 @@ struct EngineOptions {
   int64_t context = 0;                             // positions per session; 0: the model's, at most kDefaultContext
   int64_t prefill_chunk = 256;                     // tokens of a prompt per step
   int64_t memory_limit = 0;                        // bytes; 0: what the machine has available
+  bool allow_unknown_keys = false;                 // of config.json: Model::unknown_keys() lists them
   std::function<void(int64_t, int64_t)> progress;  // bytes read of bytes
 };
 

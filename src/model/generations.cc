@@ -2,15 +2,34 @@
 #include "model/generations.h"
 
 #include "base/error.h"
+#include "model/v2.h"
 #include "model/v3.h"
 
 namespace unha {
 
-std::unique_ptr<Model> build_model(const Json& config, const std::string& what) {
+namespace {
+
+struct Generation {
+  const char* model_type;
+  std::unique_ptr<Model> (*build)(const Json& config, const std::string& what, bool allow_unknown);
+};
+
+constexpr Generation kGenerations[] = {
+    {"deepseek_v2", build_v2},
+    {"deepseek_v3", build_v3},
+};
+
+}  // namespace
+
+std::unique_ptr<Model> build_model(const Json& config, const std::string& what, bool allow_unknown) {
   if (!config.is_object()) throw_error(ErrorCode::kInvalidArgument, "{}: expected an object", what);
-  std::string type = JsonReader(config, what).require<std::string>("model_type");
-  if (type == "deepseek_v3") return std::make_unique<V3Model>(config, what);
-  throw_error(ErrorCode::kUnsupported, "{}: model_type \"{}\" is not supported; known: \"deepseek_v3\"", what, type);
+  auto type = JsonReader(config, what).require<std::string>("model_type");
+  std::string known;
+  for (const Generation& generation : kGenerations) {
+    if (type == generation.model_type) return generation.build(config, what, allow_unknown);
+    known += (known.empty() ? "\"" : ", \"") + std::string(generation.model_type) + "\"";
+  }
+  throw_error(ErrorCode::kUnsupported, "{}: model_type \"{}\" is not supported; known: {}", what, type, known);
 }
 
 Numerics default_numerics(const Json& config, const std::string& what) {

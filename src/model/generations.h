@@ -13,8 +13,9 @@
 namespace unha {
 
 // Builds the modules that config.json describes, without values. Error(kUnsupported) for an unknown model_type,
-// Error(kInvalidArgument) for unknown or contradictory keys, all named.
-std::unique_ptr<Model> build_model(const Json& config, const std::string& what);
+// Error(kInvalidArgument) for unknown or contradictory keys, all named. allow_unknown: keys that this program does not
+// know are listed by Model::unknown_keys() instead; a known key with an unsupported value is refused all the same.
+std::unique_ptr<Model> build_model(const Json& config, const std::string& what, bool allow_unknown = false);
 
 // The class that config.json names under "unha_numerics", else f32. Error(kUnsupported) if it is no class of ours.
 Numerics default_numerics(const Json& config, const std::string& what);

@@ -15,8 +15,8 @@ constexpr double kLatentEps = 1e-6;  // of both latent norms, whatever rms_norm_
 Init fan_in(int64_t in) { return {Init::Kind::kNormal, 0.5 / std::sqrt(static_cast<double>(in))}; }
 }  // namespace
 
-Mla::Mla(ParamStore& store, const std::string& prefix, const V3Config& c, const RopeTable& rope, int64_t cache_layer,
-         double output_std)
+Mla::Mla(ParamStore& store, const std::string& prefix, const DeepseekConfig& c, const RopeTable& rope,
+         int64_t cache_layer, double output_std)
     : rope_(rope), cache_layer_(cache_layer), latent_(c.kv_lora_rank), eps_(kLatentEps) {
   int64_t D = c.hidden_size, H = c.num_attention_heads, R = c.kv_lora_rank;
   int64_t head = c.qk_nope_head_dim + c.qk_rope_head_dim;

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "model/batch.h"
+#include "model/deepseek_config.h"
 #include "model/params.h"
-#include "model/v3_config.h"
 #include "ops/mla_attend.h"
 #include "ops/rope.h"
 
@@ -18,8 +18,8 @@ class Mla {
  public:
   // prefix: "model.layers.3.self_attn."; cache_layer: which latents of the
   // sequence cache are this layer's. output_std: of o_proj's initial values.
-  Mla(ParamStore& store, const std::string& prefix, const V3Config& config, const RopeTable& rope, int64_t cache_layer,
-      double output_std);
+  Mla(ParamStore& store, const std::string& prefix, const DeepseekConfig& config, const RopeTable& rope,
+      int64_t cache_layer, double output_std);
 
   Tensor forward(Ctx& ctx, Tensor x,
                  const Batch& batch) const;  // [N, D] -> [N, D]

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "model/batch.h"
@@ -53,7 +54,9 @@ class Model {
   virtual CacheLayout cache_layout() const = 0;
   virtual ModelCosts costs(int64_t context) const = 0;
 
-  virtual const Json& config() const = 0;  // config.json as read, unknown keys refused
+  virtual const Json& config() const = 0;  // config.json as read
+  // Keys of it that this program does not know, which are only there if the caller allowed them (config_keys.h).
+  const std::vector<std::string>& unknown_keys() const { return unknown_keys_; }
   virtual int64_t vocab_size() const = 0;
   virtual int64_t hidden_size() const = 0;
   virtual int64_t max_positions() const = 0;
@@ -65,6 +68,7 @@ class Model {
 
  protected:
   ParamStore params_;
+  std::vector<std::string> unknown_keys_;
   bool recompute_ = false;
 };
 

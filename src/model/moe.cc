@@ -28,11 +28,13 @@ Tensor Mlp::forward(Ctx& ctx, Tensor x) const {
   return ops::linear(ctx, a, *down_);
 }
 
-Moe::Moe(ParamStore& store, const std::string& prefix, const V3Config& c, int layer, double output_std)
+Moe::Moe(ParamStore& store, const std::string& prefix, const DeepseekConfig& c, int layer, double output_std)
     : layer_(layer), route_(c.route) {
   int64_t D = c.hidden_size, E = c.n_routed_experts;
   gate_ = &store.add(prefix + "gate.weight", {E, D}, ParamRole::kRouter, {Init::Kind::kNormal, kRouterStd}).weight;
-  bias_ = &store.add(prefix + "gate.e_score_correction_bias", {E}, ParamRole::kRouterBias, {}).weight;
+  if (route_.topk == ops::TopK::kNoAuxTc) {
+    bias_ = &store.add(prefix + "gate.e_score_correction_bias", {E}, ParamRole::kRouterBias, {}).weight;
+  }
   for (int64_t e = 0; e < E; ++e) {
     Mlp expert(store, prefix + "experts." + std::to_string(e) + ".", D, c.moe_intermediate_size, output_std);
     experts_.push_back(expert.weights());

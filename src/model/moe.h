@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "model/batch.h"
+#include "model/deepseek_config.h"
 #include "model/params.h"
-#include "model/v3_config.h"
 #include "ops/moe_experts.h"
 
 namespace unha {
@@ -28,15 +28,15 @@ class Mlp {
 class Moe {
  public:
   // layer: for the observer and the route sink.
-  Moe(ParamStore& store, const std::string& prefix, const V3Config& config, int layer, double output_std);
+  Moe(ParamStore& store, const std::string& prefix, const DeepseekConfig& config, int layer, double output_std);
   Tensor forward(Ctx& ctx, Tensor x,
                  const Batch& batch) const;  // [N, D] -> [N, D]
 
  private:
   int layer_;
   ops::RouteConfig route_;
-  const Weight* gate_;  // [E, D]
-  const Weight* bias_;  // [1, E] e_score_correction_bias
+  const Weight* gate_;            // [E, D]
+  const Weight* bias_ = nullptr;  // [1, E] e_score_correction_bias, of noaux_tc only
   std::vector<ops::ExpertWeights> experts_;
   ops::ExpertWeights shared_{};
   bool has_shared_ = false;

@@ -1,86 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The V3 generation: embedding, blocks of latent attention and dense or routed
-// feed-forward, multi-token prediction, and, as an addition of ours to this
-// generation, Engram in front of chosen blocks (deepseek-v3.md section 1,
-// engram.md).
+// DeepSeek-V3, V3-0324, V3.1, R1, R1-Zero, R1-0528 (deepseek-v3.md section 0): sigmoid router with bias, multi-token
+// prediction, and, as an addition of ours, Engram (engram.md).
 #pragma once
 
 #include <memory>
-#include <vector>
+#include <string>
 
-#include "model/engram.h"
-#include "model/mla.h"
+#include "model/deepseek_config.h"
 #include "model/model.h"
-#include "model/moe.h"
 
 namespace unha {
 
-class V3Block {
- public:
-  V3Block(ParamStore& store, const std::string& prefix, const V3Config& config, const RopeTable& rope, int layer,
-          bool moe);
-  Tensor forward(Ctx& ctx, Tensor x,
-                 const Batch& batch) const;  // [N, D] -> [N, D]
-
- private:
-  int layer_;
-  double eps_;
-  const Weight* input_norm_;
-  const Weight* post_attention_norm_;
-  std::unique_ptr<Mla> attention_;
-  std::unique_ptr<Mlp> mlp_;
-  std::unique_ptr<Moe> moe_;
-};
-
-class V3Model : public Model {
- public:
-  V3Model(const Json& config, const std::string& what);
-
-  Tensor trunk(Ctx& ctx, const Batch& batch) override;
-  Tensor final_norm(Ctx& ctx, Tensor h) override;
-  const Weight& head() const override { return *head_; }
-  int mtp_depth() const override { return static_cast<int>(mtp_.size()); }
-  Tensor mtp(Ctx& ctx, int k, Tensor h, const Batch& batch) override;
-  Tensor mtp_norm(Ctx& ctx, int k, Tensor h) override;
-  const Weight& mtp_head(int k) const override { return *mtp_[static_cast<size_t>(k)].head; }
-  void bound() override {
-    if (engram_) engram_->loaded(what_);
-  }
-  CacheLayout cache_layout() const override;
-  ModelCosts costs(int64_t context) const override;
-  const Json& config() const override { return json_; }
-  int64_t vocab_size() const override { return config_.vocab_size; }
-  int64_t hidden_size() const override { return config_.hidden_size; }
-  int64_t max_positions() const override { return config_.max_position_embeddings; }
-  int64_t bos_token_id() const override { return config_.bos_token_id; }
-  int64_t eos_token_id() const override { return config_.eos_token_id; }
-  const V3Config& v3() const { return config_; }
-  EngramMemory* engram() override { return engram_.get(); }
-
- private:
-  struct MtpModule {
-    const Weight* enorm;
-    const Weight* hnorm;
-    const Weight* eh_proj;  // [D, 2 D]
-    const Weight* embed;    // the checkpoint's copy where it has one, else the main one
-    const Weight* norm;     // shared_head.norm
-    const Weight* head;
-    std::unique_ptr<V3Block> block;
-  };
-  // Checks the ids and makes the RoPE table cover every position, once and for
-  // all where there are caches.
-  void prepare(const Batch& batch);
-
-  Json json_;
-  std::string what_;
-  V3Config config_;
-  RopeTable rope_;
-  const Weight* embed_;  // [V, D]
-  const Weight* norm_;
-  const Weight* head_;  // [V, D]
-  std::vector<std::unique_ptr<V3Block>> blocks_;
-  std::vector<MtpModule> mtp_;
-  std::unique_ptr<EngramMemory> engram_;
-};
+DeepseekConfig parse_v3_config(const Json& config, const std::string& what, UnknownKeys* unknown = nullptr);
+std::unique_ptr<Model> build_v3(const Json& config, const std::string& what, bool allow_unknown);
 
 }  // namespace unha

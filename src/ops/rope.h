@@ -20,6 +20,8 @@ struct Yarn {
   double beta_slow = 1;
   double mscale = 1;
   double mscale_all_dim = 0;  // 0: absent
+
+  bool operator==(const Yarn&) const = default;
 };
 
 enum class Pairing {

@@ -6,7 +6,7 @@
 
 #include "base/rng.h"
 #include "model/generations.h"
-#include "model/v3_config.h"
+#include "model/v3.h"
 #include "train/trainer.h"
 
 namespace unha {
@@ -35,7 +35,7 @@ class RandomDocuments final : public Documents {
 };
 
 // Forward FLOPs per token of the ops whose work the formulas of training.md section 5.2 tell apart; linear is the rest.
-std::map<std::string, double> flops_by_op(const V3Config& c, int64_t context, double all) {
+std::map<std::string, double> flops_by_op(const DeepseekConfig& c, int64_t context, double all) {
   auto f = [](int64_t value) { return static_cast<double>(value); };
   double D = f(c.hidden_size), H = f(c.num_attention_heads), nope = f(c.qk_nope_head_dim), v = f(c.v_head_dim);
   double blocks = f(c.num_hidden_layers + c.num_nextn_predict_layers);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/v3_config.h"
+#include "model/deepseek_config.h"
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "io/file.h"
 #include "model/generations.h"
+#include "model/v2.h"
+#include "model/v3.h"
 
 namespace unha {
 namespace {
@@ -16,16 +18,17 @@ Json golden_config(const std::string& name) {
 }
 
 // The message of the Error that parsing gives; empty if it gives none.
-std::string refusal(const Json& config) {
+std::string refusal(const Json& config,
+                    DeepseekConfig (*parse)(const Json&, const std::string&, UnknownKeys*) = parse_v3_config) {
   try {
-    parse_v3_config(config, "config.json");
+    parse(config, "config.json", nullptr);
   } catch (const Error& e) {
     return e.message();
   }
   return "";
 }
 
-TEST(V3Config, EveryMisfitIsRefusedByName) {
+TEST(DeepseekConfig, EveryMisfitIsRefusedByName) {
   struct Case {
     const char* key;
     Json value;
@@ -53,7 +56,65 @@ TEST(V3Config, EveryMisfitIsRefusedByName) {
   EXPECT_EQ(refusal(golden_config("v3-f32")), "");
 }
 
-TEST(V3Config, BothSpellingsOfRopeGiveTheSame) {
+TEST(DeepseekConfig, V2TakesAnyRouterAndNothingElse) {
+  Json config = golden_config("v3-f32");
+  config["topk_method"] = "group_limited_greedy";
+  config["scoring_func"] = "softmax";
+  config.erase("norm_topk_prob");
+  DeepseekConfig c = parse_v2_config(config, "config.json");
+  EXPECT_EQ(c.route.topk, ops::TopK::kGroupLimitedGreedy);
+  EXPECT_EQ(c.route.scoring, ops::Scoring::kSoftmax);
+  EXPECT_FALSE(c.route.norm_topk_prob);
+  config["topk_method"] = "greedy";
+  config["n_group"] = nullptr;
+  config["topk_group"] = nullptr;
+  EXPECT_EQ(parse_v2_config(config, "config.json").route.topk, ops::TopK::kGreedy);
+  config["topk_method"] = "gready";
+  EXPECT_NE(refusal(config, parse_v2_config).find("topk_method"), std::string::npos);
+  config["topk_method"] = "greedy";
+  config["scoring_func"] = "tanh";
+  EXPECT_NE(refusal(config, parse_v2_config).find("scoring_func"), std::string::npos);
+}
+
+TEST(DeepseekConfig, OnlyBlockScaledFp8IsAQuantization) {
+  Json config = golden_config("v3-f32");
+  Json fp8 = {{"activation_scheme", "dynamic"},
+              {"fmt", "e4m3"},
+              {"quant_method", "fp8"},
+              {"scale_fmt", "ue8m0"},
+              {"weight_block_size", {128, 128}}};
+  config["quantization_config"] = fp8;
+  EXPECT_EQ(refusal(config), "");
+  struct Case {
+    const char* key;
+    Json value;
+  };
+  const Case cases[] = {{"quant_method", "awq"},
+                        {"fmt", "e5m2"},
+                        {"scale_fmt", "e4m3"},
+                        {"activation_scheme", "static"},
+                        {"weight_block_size", 128},
+                        {"weight_block_size", {128, 0}},
+                        {"bits", 4}};
+  for (const Case& c : cases) {
+    config["quantization_config"] = fp8;
+    config["quantization_config"][c.key] = c.value;
+    EXPECT_NE(refusal(config).find(c.key), std::string::npos) << c.key << ": " << refusal(config);
+  }
+}
+
+TEST(DeepseekConfig, UnknownKeysAreListedWhereTheyAreAllowedAndWrongValuesStayRefused) {
+  Json config = golden_config("v3-mtp");
+  config["sliding_window"] = 16;
+  config["rope_scaling"]["truncate"] = true;
+  auto model = build_model(config, "config.json", true);
+  EXPECT_EQ(model->unknown_keys(), (std::vector<std::string>{"rope_scaling.truncate", "sliding_window"}));
+  EXPECT_THROW(build_model(config, "config.json"), Error);
+  config["hidden_act"] = "gelu";
+  EXPECT_THROW(build_model(config, "config.json", true), Error);
+}
+
+TEST(DeepseekConfig, BothSpellingsOfRopeGiveTheSame) {
   Json old = golden_config("v3-mtp");
   Json now = old;
   now["rope_parameters"] = old["rope_scaling"];
@@ -62,12 +123,19 @@ TEST(V3Config, BothSpellingsOfRopeGiveTheSame) {
   now["rope_parameters"].erase("type");
   now.erase("rope_scaling");
   now.erase("rope_theta");
-  V3Config a = parse_v3_config(old, "old"), b = parse_v3_config(now, "now");
+  DeepseekConfig a = parse_v3_config(old, "old"), b = parse_v3_config(now, "now");
   EXPECT_EQ(rope_frequencies(a.rope), rope_frequencies(b.rope));
-  EXPECT_EQ(a.rope.yarn->mscale_all_dim, b.rope.yarn->mscale_all_dim);
+  EXPECT_EQ(a.rope.yarn, b.rope.yarn);
+  now["rope_scaling"] = old["rope_scaling"];
+  EXPECT_EQ(refusal(now), "");
+  now["rope_scaling"]["factor"] = 3;
+  EXPECT_NE(refusal(now).find("rope_scaling"), std::string::npos);
+  now.erase("rope_scaling");
+  now["rope_theta"] = 77;
+  EXPECT_NE(refusal(now).find("rope_theta"), std::string::npos);
 }
 
-TEST(V3Config, EngramMustFitTheModel) {
+TEST(DeepseekConfig, EngramMustFitTheModel) {
   Json config = golden_config("v3-f32");
   config["engram"] = {{"engram_vocab_size", {97, 149}},
                       {"max_ngram_size", 3},

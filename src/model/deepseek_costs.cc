@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parameters and FLOPs of a V3 model, by the formulas of training.md
-// section 5.2.
-#include "model/v3.h"
+// Parameters and FLOPs of a DeepSeek model, by the formulas of training.md section 5.2.
+#include "model/deepseek.h"
 
 namespace unha {
 
@@ -12,7 +11,7 @@ struct LayerCost {
   double flops = 0;       // forward, per token
 };
 
-LayerCost attention_cost(const V3Config& c, double mean_context) {
+LayerCost attention_cost(const DeepseekConfig& c, double mean_context) {
   auto D = static_cast<double>(c.hidden_size), H = static_cast<double>(c.num_attention_heads);
   auto R = static_cast<double>(c.kv_lora_rank), rope = static_cast<double>(c.qk_rope_head_dim);
   auto nope = static_cast<double>(c.qk_nope_head_dim), v = static_cast<double>(c.v_head_dim);
@@ -22,7 +21,7 @@ LayerCost attention_cost(const V3Config& c, double mean_context) {
   return {parameters, 2 * parameters + 2 * H * (nope + rope + v) * mean_context};
 }
 
-LayerCost feed_forward_cost(const V3Config& c, bool moe) {
+LayerCost feed_forward_cost(const DeepseekConfig& c, bool moe) {
   auto D = static_cast<double>(c.hidden_size);
   if (!moe) {
     double parameters = 3 * D * static_cast<double>(c.intermediate_size);
@@ -36,8 +35,8 @@ LayerCost feed_forward_cost(const V3Config& c, bool moe) {
 
 }  // namespace
 
-ModelCosts V3Model::costs(int64_t context) const {
-  const V3Config& c = config_;
+ModelCosts DeepseekModel::costs(int64_t context) const {
+  const DeepseekConfig& c = config_;
   auto D = static_cast<double>(c.hidden_size), V = static_cast<double>(c.vocab_size);
   double mean_context = (static_cast<double>(context) + 1) / 2;
   double active = D * V, flops = 2 * D * V;
