@@ -13,19 +13,29 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 
-double yarn_m(double factor, double x) { return factor <= 1 ? 1 : 0.1 * x * exact::log(factor) + 1; }
-
 // The pair whose wave turns `turns` times within the original context.
 double yarn_pair(const RopeConfig& config, double turns) {
   double waves = config.yarn->original_max_position_embeddings / (2 * kPi * turns);
   return static_cast<double>(config.dim) * exact::log(waves) / (2 * exact::log(config.theta));
 }
 
+double llama3_frequency(const Llama3Rope& s, double f) {
+  double waves = s.original_max_position_embeddings * f / (2 * kPi);  // in the original context
+  if (waves > s.high_freq_factor) return f;
+  if (waves < s.low_freq_factor) return f / s.factor;
+  double t = (waves - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+  return (1 - t) * f / s.factor + t * f;
+}
+
 }  // namespace
+
+double yarn_magnitude(double factor, double x) { return factor <= 1 ? 1 : 0.1 * x * exact::log(factor) + 1; }
 
 std::vector<double> rope_frequencies(const RopeConfig& config) {
   UNHA_CHECK(config.dim > 0 && config.dim % 2 == 0, "rope: dim {} is not even", config.dim);
   int64_t pairs = config.dim / 2;
+  UNHA_CHECK(config.divisors.empty() || static_cast<int64_t>(config.divisors.size()) == pairs,
+             "rope: {} divisors of {} frequencies", config.divisors.size(), pairs);
   std::vector<double> frequencies(static_cast<size_t>(pairs));
   double low = 0, high = 0;
   if (config.yarn) {
@@ -39,6 +49,8 @@ std::vector<double> rope_frequencies(const RopeConfig& config) {
       double ramp = std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
       f = f / config.yarn->factor * ramp + f * (1 - ramp);
     }
+    if (config.llama3) f = llama3_frequency(*config.llama3, f);
+    if (!config.divisors.empty()) f = f / config.divisors[static_cast<size_t>(i)];
     frequencies[static_cast<size_t>(i)] = f;
   }
   return frequencies;
@@ -47,14 +59,15 @@ std::vector<double> rope_frequencies(const RopeConfig& config) {
 double rope_amplitude(const RopeConfig& config) {
   if (!config.yarn) return 1;
   const Yarn& yarn = *config.yarn;
-  double m = yarn_m(yarn.factor, yarn.mscale);
-  return yarn.mscale_all_dim == 0 ? m : m / yarn_m(yarn.factor, yarn.mscale_all_dim);
+  if (yarn.attention_factor) return *yarn.attention_factor;
+  double m = yarn_magnitude(yarn.factor, yarn.mscale);
+  return yarn.mscale_all_dim == 0 ? m : m / yarn_magnitude(yarn.factor, yarn.mscale_all_dim);
 }
 
 double softmax_scale(int64_t head_dim, const std::optional<Yarn>& yarn) {
   double scale = 1 / std::sqrt(static_cast<double>(head_dim));
   if (!yarn || yarn->mscale_all_dim == 0) return scale;
-  double m = yarn_m(yarn->factor, yarn->mscale_all_dim);
+  double m = yarn_magnitude(yarn->factor, yarn->mscale_all_dim);
   return scale * m * m;
 }
 

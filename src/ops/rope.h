@@ -19,13 +19,23 @@ struct Yarn {
   double beta_fast = 32;
   double beta_slow = 1;
   double mscale = 1;
-  double mscale_all_dim = 0;  // 0: absent
+  double mscale_all_dim = 0;                    // 0: absent
+  std::optional<double> attention_factor = {};  // the amplitude itself, in place of what follows from the above
 
   bool operator==(const Yarn&) const = default;
 };
 
+// config.json's rope_scaling of type "llama3" (deepseek-v3.md section 12): long waves are stretched by `factor`, short
+// ones kept, those between blended.
+struct Llama3Rope {
+  double factor = 1;
+  double low_freq_factor = 1;
+  double high_freq_factor = 4;
+  double original_max_position_embeddings = 8192;
+};
+
 enum class Pairing {
-  kAdjacent,   // columns (2i, 2i + 1): MLA
+  kAdjacent,   // columns (2i, 2i + 1): MLA, and Llama's rows in GGUF
   kHalfSplit,  // columns (i, i + dim / 2)
 };
 
@@ -34,12 +44,16 @@ struct RopeConfig {
   int64_t dim = 0;  // even
   std::optional<Yarn> yarn;
   Pairing pairing = Pairing::kAdjacent;
+  std::optional<Llama3Rope> llama3 = {};
+  std::vector<double> divisors = {};  // of the frequencies, [dim / 2]: rope_freqs of GGUF; empty: none
 };
 
+// m(s, x) = 1 if s <= 1, else 0.1 x ln s + 1.
+double yarn_magnitude(double factor, double x);
 // Radians per position, [dim / 2].
 std::vector<double> rope_frequencies(const RopeConfig& config);
 // What cos and sin are multiplied by: m(factor, mscale) / m(factor, mscale_all_dim), or m(factor, mscale) without the
-// latter; 1 without YaRN. m(s, x) = 1 if s <= 1, else 0.1 x ln s + 1.
+// latter; 1 without YaRN. m is yarn_magnitude.
 double rope_amplitude(const RopeConfig& config);
 // (head_dim)^(-1/2), times m(factor, mscale_all_dim)^2 if YaRN states it. head_dim: nope and rope together.
 double softmax_scale(int64_t head_dim, const std::optional<Yarn>& yarn);

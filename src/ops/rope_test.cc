@@ -41,6 +41,39 @@ TEST(Rope, PlainFrequenciesArePowersOfTheta) {
   EXPECT_NEAR(f[3], 0.001, 1e-17);
 }
 
+TEST(Rope, Llama3KeepsShortWavesStretchesLongOnesAndBlendsBetween) {
+  RopeConfig plain{500000, 128, std::nullopt};
+  RopeConfig scaled = plain;
+  scaled.llama3 = Llama3Rope{8, 1, 4, 8192};
+  auto before = rope_frequencies(plain), after = rope_frequencies(scaled);
+  int kept = 0, stretched = 0, blended = 0;
+  for (size_t i = 0; i < before.size(); ++i) {
+    double wavelength = 2 * 3.14159265358979323846 / before[i];  // as deepseek-v3.md section 12 writes it
+    if (wavelength < 8192.0 / 4) {
+      EXPECT_EQ(after[i], before[i]) << i;
+      ++kept;
+    } else if (wavelength > 8192.0) {
+      EXPECT_EQ(after[i], before[i] / 8) << i;
+      ++stretched;
+    } else {
+      double t = (8192 / wavelength - 1) / 3;
+      EXPECT_NEAR(after[i], (1 - t) * before[i] / 8 + t * before[i], 1e-15) << i;
+      ++blended;
+    }
+  }
+  EXPECT_EQ(kept, 29);
+  EXPECT_EQ(blended, 6);
+  EXPECT_EQ(stretched, 29);
+}
+
+TEST(Rope, DivisorsDivideEachFrequency) {
+  auto before = rope_frequencies({10000, 8, std::nullopt});
+  RopeConfig config{10000, 8, std::nullopt};
+  config.divisors = {1, 2, 4, 8};
+  auto after = rope_frequencies(config);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(after[i], before[i] / config.divisors[i]);
+}
+
 TEST(Rope, YarnRampHasASlopeWhereItsEndsMeet) {
   // Both corrections fall on pair 0 by their clamps; the ramp is then a step after pair 0.
   auto f = rope_frequencies({10000, 8, Yarn{4, 16, 32, 16, 1, 1}});
@@ -62,6 +95,7 @@ TEST(Rope, AmplitudeIsTheRatioOfTheTwoScales) {
   EXPECT_EQ(rope_amplitude({10000, 64, v3_yarn(0.707)}), 1);
   EXPECT_NEAR(rope_amplitude({10000, 64, Yarn{40, 4096, 32, 1, 1.0, 0}}), 1.368887945, 1e-9);
   EXPECT_NEAR(rope_amplitude({10000, 64, Yarn{40, 4096, 32, 1, 1.0, 0.707}}), 1.368887945 / 1.260803777, 1e-9);
+  EXPECT_EQ(rope_amplitude({10000, 64, Yarn{40, 4096, 32, 1, 1.0, 0, 0.75}}), 0.75);
   RopeTable table({10000, 64, Yarn{40, 4096, 32, 1, 1.0, 0}}, 1);
   EXPECT_NEAR(table.cos<double>(0)[5], 1.368887945, 1e-9);
 }
