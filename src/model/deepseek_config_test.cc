@@ -13,7 +13,7 @@ namespace unha {
 namespace {
 
 Json golden_config(const std::string& name) {
-  std::string path = std::string(UNHA_SOURCE_DIR) + "/tests/goldens/" + name + "/config.json";
+  std::string path = UNHA_SOURCE_DIR "/tests/goldens/" + name + "/config.json";
   return parse_json(read_file(path), path);
 }
 
@@ -159,7 +159,7 @@ TEST(DeepseekConfig, EngramMustFitTheModel) {
 }
 
 TEST(Generations, AllMisfitsOfTheTensorsAreListedAtOnce) {
-  std::string dir = std::string(UNHA_SOURCE_DIR) + "/tests/goldens/v3-f32";
+  std::string dir = UNHA_SOURCE_DIR "/tests/goldens/v3-f32";
   Json config = golden_config("v3-f32");
   config["moe_intermediate_size"] = 25;
   config["vocab_size"] = 289;
