@@ -64,7 +64,7 @@ MemoryPlan plan_memory(const Model& model, const Checkpoint& checkpoint, Numeric
   CacheLayout layout = model.cache_layout();
   plan.cache = layout.bytes_per_token(operand) * context;
   // A step's memory is freed as a whole: about twenty rows of the hidden size per layer, and the widest output twice.
-  auto layers = static_cast<int64_t>(layout.latent_widths.size());
+  auto layers = layout.attention_layers();
   plan.step = std::min(chunk, context) * (20 * layers * model.hidden_size() + 2 * widest) * 4;
   return plan;
 }
@@ -146,7 +146,7 @@ const Tokenizer& Engine::need_tokenizer() const {
 
 std::vector<int32_t> Engine::end_ids() const {
   std::vector<int32_t> ids;
-  if (loaded_.model->eos_token_id() >= 0) ids.push_back(static_cast<int32_t>(loaded_.model->eos_token_id()));
+  for (int64_t id : loaded_.model->eos_token_ids()) ids.push_back(static_cast<int32_t>(id));
   if (tokenizer_ && tokenizer_config_.eos_token) {
     if (auto id = tokenizer_->id_of(*tokenizer_config_.eos_token)) ids.push_back(*id);
   }

@@ -2,6 +2,7 @@
 #include "model/generations.h"
 
 #include "base/error.h"
+#include "model/dense_model.h"
 #include "model/v2.h"
 #include "model/v3.h"
 
@@ -15,8 +16,8 @@ struct Generation {
 };
 
 constexpr Generation kGenerations[] = {
-    {"deepseek_v2", build_v2},
-    {"deepseek_v3", build_v3},
+    {"deepseek_v2", build_v2}, {"deepseek_v3", build_v3}, {"llama", build_llama},
+    {"qwen2", build_qwen2},    {"qwen3", build_qwen3},
 };
 
 }  // namespace

@@ -62,6 +62,10 @@ class Model {
   virtual int64_t max_positions() const = 0;
   virtual int64_t bos_token_id() const = 0;  // -1: none
   virtual int64_t eos_token_id() const = 0;
+  // Each of them ends a text; some configs list several.
+  virtual std::vector<int64_t> eos_token_ids() const {
+    return eos_token_id() < 0 ? std::vector<int64_t>{} : std::vector<int64_t>{eos_token_id()};
+  }
 
   ParamStore& params() { return params_; }
   const ParamStore& params() const { return params_; }

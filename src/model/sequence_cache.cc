@@ -15,6 +15,7 @@ int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 int64_t CacheLayout::bytes_per_token(DType dtype) const {
   int64_t width = 0;
   for (int64_t w : latent_widths) width += w;
+  for (int64_t w : kv_widths) width += w;
   for (int64_t w : conv_widths) width += w;
   return width * dtype_bytes(dtype);
 }
@@ -25,6 +26,7 @@ SequenceCache::SequenceCache(const CacheLayout& layout, DType dtype, int64_t cap
   int64_t rows = round_up(capacity, kBlock);
   auto area = [&](int64_t width) { return round_up(rows * width * dtype_bytes(dtype), 64); };
   for (int64_t width : layout.latent_widths) bytes_ += area(width);
+  for (int64_t width : layout.kv_widths) bytes_ += area(width);
   for (int64_t width : layout.conv_widths) bytes_ += area(width);
   memory_.reset(static_cast<std::byte*>(::operator new(static_cast<size_t>(bytes_ + 64), kAlign)));
   std::memset(memory_.get(), 0, static_cast<size_t>(bytes_));
@@ -35,6 +37,7 @@ SequenceCache::SequenceCache(const CacheLayout& layout, DType dtype, int64_t cap
     return taken;
   };
   for (int64_t width : layout.latent_widths) latents_.push_back(take(width));
+  for (int64_t width : layout.kv_widths) keys_values_.push_back(take(width));
   for (int64_t width : layout.conv_widths) conv_.push_back(take(width));
   canonical_.resize(static_cast<size_t>(rows));
 }
