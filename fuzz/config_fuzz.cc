@@ -7,9 +7,10 @@
 #include "base/error.h"
 #include "model/v2.h"
 #include "model/v3.h"
+#include "model/v32.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  for (auto* parse : {unha::parse_v2_config, unha::parse_v3_config}) {
+  for (auto* parse : {unha::parse_v2_config, unha::parse_v3_config, unha::parse_v32_config}) {
     try {
       unha::Json json = unha::parse_json({reinterpret_cast<const char*>(data), size}, "config.json");
       unha::UnknownKeys unknown{size % 2 == 0, {}};

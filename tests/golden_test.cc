@@ -32,7 +32,7 @@ std::map<std::string, std::string> golden_cases() {
       if (!fs::exists(config) || !fs::exists(entry.path() / "golden.json")) continue;
       Json json = parse_json(read_file(config.string()), config.string());
       auto type = json.value("model_type", std::string());
-      bool known = type == "deepseek_v2" || type == "deepseek_v3";
+      bool known = type == "deepseek_v2" || type == "deepseek_v3" || type == "deepseek_v32";
       if (known && !json.contains("quantization_config")) {
         cases.try_emplace(entry.path().filename().string(), entry.path().string());
       }
@@ -218,7 +218,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::ValuesIn(golden_cases()), test_
 
 TEST(GoldenCases, ThoseBesideTheRepositoryAreRun) {
   if (!fs::exists(shared_folder() / "goldens")) GTEST_SKIP() << "no " << shared_folder() / "goldens";
-  for (const char* name : {"v2-lite", "v2-full", "v3-edge", "v3-yarn-clamp"}) {
+  for (const char* name : {"v2-lite", "v2-full", "v3-edge", "v3-yarn-clamp", "v32", "v32-small-keys"}) {
     EXPECT_EQ(golden_cases().count(name), 1U) << name;
   }
 }

@@ -7,6 +7,7 @@
 #include "kernels/attend.h"
 #include "kernels/engram.h"
 #include "kernels/gemm.h"
+#include "kernels/index.h"
 #include "kernels/isa.h"
 #include "kernels/loss.h"
 #include "kernels/math.h"
@@ -27,6 +28,7 @@ struct Kernels {
   MoeKernels<R> moe;
   LossKernels<R> loss;
   EngramKernels<R> engram;
+  IndexKernels<R> index;
   OptimKernels<R> optim;
   MathKernels<R> math;
   PeakKernels<R> peak;

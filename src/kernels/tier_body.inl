@@ -10,12 +10,13 @@
 #include "kernels/moe.inl"
 #include "kernels/loss.inl"
 #include "kernels/engram.inl"
+#include "kernels/index.inl"
 #include "kernels/optim.inl"
 #include "kernels/peak.inl"
 // clang-format on
 
 const Kernels<Real>& table() {
-  static constexpr Kernels<Real> kTable = {kIsa,  kGemmF32, kGemmBF16x2, kRows, kAttend, kMoe,
-                                           kLoss, kEngram,  kOptim,      kMath, kPeak};
+  static constexpr Kernels<Real> kTable = {kIsa,  kGemmF32, kGemmBF16x2, kRows,  kAttend, kMoe,
+                                           kLoss, kEngram,  kIndex,      kOptim, kMath,   kPeak};
   return kTable;
 }

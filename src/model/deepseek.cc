@@ -26,14 +26,14 @@ double output_std(const DeepseekConfig& c) {
 }  // namespace
 
 DeepseekBlock::DeepseekBlock(ParamStore& store, const std::string& prefix, const DeepseekConfig& c,
-                             const RopeTable& rope, int layer, bool moe)
+                             const RopeTable& rope, const RopeTable* index_rope, int layer, bool moe)
     : layer_(layer), eps_(c.rms_norm_eps) {
   auto norm = [&](const char* name) {
     return &store.add(prefix + name, {c.hidden_size}, ParamRole::kVector, kOnes).weight;
   };
   input_norm_ = norm("input_layernorm.weight");
   post_attention_norm_ = norm("post_attention_layernorm.weight");
-  attention_ = std::make_unique<Mla>(store, prefix + "self_attn.", c, rope, layer, output_std(c));
+  attention_ = std::make_unique<Mla>(store, prefix + "self_attn.", c, rope, index_rope, layer, output_std(c));
   if (moe) {
     moe_ = std::make_unique<Moe>(store, prefix + "mlp.", c, layer, output_std(c));
   } else {
@@ -54,6 +54,7 @@ DeepseekModel::DeepseekModel(const Json& json, std::string what, DeepseekConfig 
                              std::vector<std::string> unknown)
     : json_(json), what_(std::move(what)), config_(std::move(config)), rope_(config_.rope) {
   unknown_keys_ = std::move(unknown);
+  if (config_.index) index_rope_ = std::make_unique<RopeTable>(index_rope(config_.rope));
   const DeepseekConfig& c = config_;
   int64_t D = c.hidden_size, V = c.vocab_size, L = c.num_hidden_layers;
   embed_ =
@@ -65,7 +66,8 @@ DeepseekModel::DeepseekModel(const Json& json, std::string what, DeepseekConfig 
               : &params_.add("lm_head.weight", {V, D}, ParamRole::kHead, {Init::Kind::kNormal, kHeadStd}).weight;
   for (int64_t i = 0; i < L; ++i) {
     std::string prefix = "model.layers." + std::to_string(i) + ".";
-    blocks_.push_back(std::make_unique<DeepseekBlock>(params_, prefix, c, rope_, static_cast<int>(i), c.is_moe(i)));
+    blocks_.push_back(std::make_unique<DeepseekBlock>(params_, prefix, c, rope_, index_rope_.get(), static_cast<int>(i),
+                                                      c.is_moe(i)));
   }
   for (int64_t k = 0; k < c.num_nextn_predict_layers; ++k) {
     // Stored as layer L + k. Embedding and head are the main model's; a
@@ -82,8 +84,8 @@ DeepseekModel::DeepseekModel(const Json& json, std::string what, DeepseekConfig 
     m.embed = embed_;
     m.norm = norm("shared_head.norm.weight");
     m.head = head_;
-    m.block =
-        std::make_unique<DeepseekBlock>(params_, prefix, c, rope_, static_cast<int>(L + k), c.n_routed_experts > 0);
+    m.block = std::make_unique<DeepseekBlock>(params_, prefix, c, rope_, index_rope_.get(), static_cast<int>(L + k),
+                                              c.n_routed_experts > 0);
     mtp_.push_back(std::move(m));
   }
   if (c.engram) engram_ = std::make_unique<EngramMemory>(params_, *c.engram, V);
@@ -96,6 +98,7 @@ void DeepseekModel::prepare(const Batch& batch) {
   for (const Segment& segment : batch.segments) positions = std::max(positions, segment.pos0 + segment.len);
   for (const SequenceCache* cache : batch.caches) positions = std::max(positions, cache->capacity());
   if (positions > rope_.positions()) rope_.grow(positions);
+  if (index_rope_ && positions > index_rope_->positions()) index_rope_->grow(positions);
 }
 
 Tensor DeepseekModel::trunk(Ctx& ctx, const Batch& batch) {
@@ -141,6 +144,7 @@ CacheLayout DeepseekModel::cache_layout() const {
   CacheLayout layout;
   int64_t layers = config_.num_hidden_layers + config_.num_nextn_predict_layers;
   layout.latent_widths.assign(static_cast<size_t>(layers), config_.kv_lora_rank + config_.qk_rope_head_dim);
+  if (config_.index) layout.index_widths.assign(static_cast<size_t>(layers), config_.index->head_dim);
   if (engram_) layout.conv_widths = engram_->conv_widths();
   return layout;
 }

@@ -16,8 +16,9 @@ namespace unha {
 
 class DeepseekBlock {
  public:
+  // index_rope: null without an indexer.
   DeepseekBlock(ParamStore& store, const std::string& prefix, const DeepseekConfig& config, const RopeTable& rope,
-                int layer, bool moe);
+                const RopeTable* index_rope, int layer, bool moe);
   Tensor forward(Ctx& ctx, Tensor x,
                  const Batch& batch) const;  // [N, D] -> [N, D]
 
@@ -47,7 +48,7 @@ class DeepseekModel : public Model {
     if (engram_) engram_->loaded(what_);
   }
   CacheLayout cache_layout() const override;
-  ModelCosts costs(int64_t context) const override;
+  ModelCosts costs(int64_t length) const override;
   const Json& config() const override { return json_; }
   int64_t vocab_size() const override { return config_.vocab_size; }
   int64_t hidden_size() const override { return config_.hidden_size; }
@@ -66,14 +67,14 @@ class DeepseekModel : public Model {
     const Weight* head;
     std::unique_ptr<DeepseekBlock> block;
   };
-  // Checks the ids and makes the RoPE table cover every position, once and for
-  // all where there are caches.
+  // Checks the ids and makes the RoPE tables cover every position, once and for all where there are caches.
   void prepare(const Batch& batch);
 
   Json json_;
   std::string what_;
   DeepseekConfig config_;
   RopeTable rope_;
+  std::unique_ptr<RopeTable> index_rope_;
   const Weight* embed_;  // [V, D]
   const Weight* norm_;
   const Weight* head_;  // [V, D]

@@ -174,6 +174,7 @@ void read_index(JsonReader& r, DeepseekConfig& c) {
   index.n_heads = r.require_int("index_n_heads", 1, 4096);
   index.head_dim = r.require_int("index_head_dim", c.qk_rope_head_dim, 4096);
   index.topk = r.require_int("index_topk", 1, kMaxSize);
+  require_value(r, "indexer_rope_interleave", false);
   if (c.q_lora_rank == 0) {
     throw_error(ErrorCode::kUnsupported, "{}: \"q_lora_rank\" must be positive: the indexer reads the query latent",
                 r.what());

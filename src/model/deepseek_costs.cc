@@ -11,14 +11,37 @@ struct LayerCost {
   double flops = 0;       // forward, per token
 };
 
-LayerCost attention_cost(const DeepseekConfig& c, double mean_context) {
+// Of a token in the mean over a sequence: keys that it sees, keys that it attends to, keys that its indexer scores.
+struct Context {
+  double seen = 0, attended = 0, scored = 0;
+
+  Context(const DeepseekConfig& c, int64_t length) {
+    auto n = static_cast<double>(length);
+    seen = attended = (n + 1) / 2;
+    if (!c.index || length <= c.index->topk) return;
+    auto k = static_cast<double>(c.index->topk);
+    attended = (k * (k + 1) / 2 + (n - k) * k) / n;
+    scored = seen - k * (k + 1) / 2 / n;  // a token that sees no more than topk keys scores none
+  }
+};
+
+LayerCost index_cost(const DeepseekConfig& c, const Context& context) {
+  if (!c.index) return {};
+  auto D = static_cast<double>(c.hidden_size), q_rank = static_cast<double>(c.q_lora_rank);
+  auto heads = static_cast<double>(c.index->n_heads), width = static_cast<double>(c.index->head_dim);
+  double parameters = q_rank * heads * width + D * (width + heads);
+  return {parameters, 2 * parameters + 2 * heads * (width + 1) * context.scored};
+}
+
+LayerCost attention_cost(const DeepseekConfig& c, const Context& context) {
   auto D = static_cast<double>(c.hidden_size), H = static_cast<double>(c.num_attention_heads);
   auto R = static_cast<double>(c.kv_lora_rank), rope = static_cast<double>(c.qk_rope_head_dim);
   auto nope = static_cast<double>(c.qk_nope_head_dim), v = static_cast<double>(c.v_head_dim);
   auto q_rank = static_cast<double>(c.q_lora_rank);
   double query = c.q_lora_rank == 0 ? D * H * (nope + rope) : q_rank * (D + H * (nope + rope));
   double parameters = query + D * (R + rope) + R * H * (nope + v) + H * v * D;
-  return {parameters, 2 * parameters + 2 * H * (nope + rope + v) * mean_context};
+  LayerCost index = index_cost(c, context);
+  return {parameters + index.parameters, 2 * parameters + 2 * H * (nope + rope + v) * context.attended + index.flops};
 }
 
 LayerCost feed_forward_cost(const DeepseekConfig& c, bool moe) {
@@ -35,13 +58,13 @@ LayerCost feed_forward_cost(const DeepseekConfig& c, bool moe) {
 
 }  // namespace
 
-ModelCosts DeepseekModel::costs(int64_t context) const {
+ModelCosts DeepseekModel::costs(int64_t length) const {
   const DeepseekConfig& c = config_;
   auto D = static_cast<double>(c.hidden_size), V = static_cast<double>(c.vocab_size);
-  double mean_context = (static_cast<double>(context) + 1) / 2;
+  Context context(c, length);
   double active = D * V, flops = 2 * D * V;
   for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
-    LayerCost attention = attention_cost(c, mean_context), ffn = feed_forward_cost(c, c.is_moe(i));
+    LayerCost attention = attention_cost(c, context), ffn = feed_forward_cost(c, c.is_moe(i));
     active += attention.parameters + ffn.parameters;
     flops += attention.flops + ffn.flops;
   }
@@ -61,8 +84,8 @@ ModelCosts DeepseekModel::costs(int64_t context) const {
   costs.forward_flops_per_token = flops;
   double mtp = 0;
   for (int64_t k = 0; k < c.num_nextn_predict_layers; ++k) {
-    mtp += attention_cost(c, mean_context).flops + feed_forward_cost(c, c.n_routed_experts > 0).flops + 4 * D * D +
-           2 * D * V;
+    mtp +=
+        attention_cost(c, context).flops + feed_forward_cost(c, c.n_routed_experts > 0).flops + 4 * D * D + 2 * D * V;
   }
   costs.training_flops_per_token = 3 * (flops + mtp);
   costs.parameters_total = params_.total_parameters();

@@ -5,6 +5,7 @@
 #include "model/dense_model.h"
 #include "model/v2.h"
 #include "model/v3.h"
+#include "model/v32.h"
 
 namespace unha {
 
@@ -16,8 +17,8 @@ struct Generation {
 };
 
 constexpr Generation kGenerations[] = {
-    {"deepseek_v2", build_v2}, {"deepseek_v3", build_v3}, {"llama", build_llama},
-    {"qwen2", build_qwen2},    {"qwen3", build_qwen3},
+    {"deepseek_v2", build_v2}, {"deepseek_v3", build_v3}, {"deepseek_v32", build_v32},
+    {"llama", build_llama},    {"qwen2", build_qwen2},    {"qwen3", build_qwen3},
 };
 
 }  // namespace

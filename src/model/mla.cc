@@ -16,7 +16,7 @@ Init fan_in(int64_t in) { return {Init::Kind::kNormal, 0.5 / std::sqrt(static_ca
 }  // namespace
 
 Mla::Mla(ParamStore& store, const std::string& prefix, const DeepseekConfig& c, const RopeTable& rope,
-         int64_t cache_layer, double output_std)
+         const RopeTable* index_rope, int64_t cache_layer, double output_std)
     : rope_(rope), cache_layer_(cache_layer), latent_(c.kv_lora_rank), eps_(kLatentEps) {
   int64_t D = c.hidden_size, H = c.num_attention_heads, R = c.kv_lora_rank;
   int64_t head = c.qk_nope_head_dim + c.qk_rope_head_dim;
@@ -44,25 +44,27 @@ Mla::Mla(ParamStore& store, const std::string& prefix, const DeepseekConfig& c, 
                   {Init::Kind::kNormal, output_std / std::sqrt(static_cast<double>(H * c.v_head_dim))})
              .weight;
   if (c.attention_bias) wo_bias_ = vector("o_proj.bias", D, Init::Kind::kZeros);
-}
-
-Tensor Mla::query(Ctx& ctx, Tensor x) const {
-  if (wq_ != nullptr) return ops::linear(ctx, x, *wq_);
-  Tensor c_q = ops::rms_norm(ctx, ops::linear(ctx, x, *wq_a_, wq_a_bias_), *q_a_norm_, eps_);  // [N, q_lora_rank]
-  return ops::linear(ctx, c_q, *wq_b_);
+  if (c.index) {
+    indexer_ = std::make_unique<Indexer>(store, prefix + "indexer.", c, *index_rope, static_cast<int>(cache_layer));
+  }
 }
 
 Tensor Mla::forward(Ctx& ctx, Tensor x, const Batch& batch) const {
   int64_t head = shape_.nope + shape_.rope;
-  Tensor q =
-      ops::rope(ctx, query(ctx, x), shape_.heads, head, shape_.nope, batch.segments, rope_);  // [N, H (nope + rope)]
-  Tensor kv = ops::linear(ctx, x, *wkv_a_, wkv_a_bias_);                                      // [N, R + rope]
+  Tensor c_q;  // [N, q_lora_rank]
+  if (wq_ == nullptr) c_q = ops::rms_norm(ctx, ops::linear(ctx, x, *wq_a_, wq_a_bias_), *q_a_norm_, eps_);
+  Tensor q = wq_ != nullptr ? ops::linear(ctx, x, *wq_) : ops::linear(ctx, c_q, *wq_b_);
+  q = ops::rope(ctx, q, shape_.heads, head, shape_.nope, batch.segments, rope_);  // [N, H (nope + rope)]
+  Tensor kv = ops::linear(ctx, x, *wkv_a_, wkv_a_bias_);                          // [N, R + rope]
   Tensor c_kv = ops::rms_norm(ctx, kv.slice_cols(0, latent_), *kv_a_norm_,
                               eps_);  // [N, R]
   Tensor k_rope = ops::rope(ctx, kv.slice_cols(latent_, shape_.rope), 1, shape_.rope, 0, batch.segments, rope_);
+  Tensor chosen;  // [N, index_topk], or empty: all keys
+  if (indexer_) chosen = indexer_->select(ctx, x, c_q, batch);
   auto* caches = ctx.arena.allocate<CacheRows>(static_cast<int64_t>(batch.caches.size()));
   for (size_t s = 0; s < batch.caches.size(); ++s) caches[s] = batch.caches[s]->latents(cache_layer_);
-  Tensor o = ops::mla_attend(ctx, q, c_kv, k_rope, *wkv_b_, shape_, batch.segments, {caches, batch.caches.size()});
+  Tensor o =
+      ops::mla_attend(ctx, q, c_kv, k_rope, *wkv_b_, shape_, batch.segments, {caches, batch.caches.size()}, chosen);
   return ops::linear(ctx, o, *wo_, wo_bias_);
 }
 

@@ -4,10 +4,12 @@
 // attention itself is always the latent form (ops/mla_attend.h).
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "model/batch.h"
 #include "model/deepseek_config.h"
+#include "model/indexer.h"
 #include "model/params.h"
 #include "ops/mla_attend.h"
 #include "ops/rope.h"
@@ -17,16 +19,15 @@ namespace unha {
 class Mla {
  public:
   // prefix: "model.layers.3.self_attn."; cache_layer: which latents of the
-  // sequence cache are this layer's. output_std: of o_proj's initial values.
+  // sequence cache are this layer's. output_std: of o_proj's initial values. index_rope: the indexer's table; null
+  // where the model has no indexer.
   Mla(ParamStore& store, const std::string& prefix, const DeepseekConfig& config, const RopeTable& rope,
-      int64_t cache_layer, double output_std);
+      const RopeTable* index_rope, int64_t cache_layer, double output_std);
 
   Tensor forward(Ctx& ctx, Tensor x,
                  const Batch& batch) const;  // [N, D] -> [N, D]
 
  private:
-  Tensor query(Ctx& ctx, Tensor x) const;
-
   const RopeTable& rope_;
   int64_t cache_layer_;
   int64_t latent_;
@@ -43,6 +44,7 @@ class Mla {
   const Weight* wkv_b_ = nullptr;  // [H (nope + v), R]
   const Weight* wo_ = nullptr;     // [D, H v]
   const Weight* wo_bias_ = nullptr;
+  std::unique_ptr<Indexer> indexer_;  // V3.2
 };
 
 }  // namespace unha

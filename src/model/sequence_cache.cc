@@ -16,6 +16,7 @@ int64_t CacheLayout::bytes_per_token(DType dtype) const {
   int64_t width = 0;
   for (int64_t w : latent_widths) width += w;
   for (int64_t w : kv_widths) width += w;
+  for (int64_t w : index_widths) width += w;
   for (int64_t w : conv_widths) width += w;
   return width * dtype_bytes(dtype);
 }
@@ -27,6 +28,7 @@ SequenceCache::SequenceCache(const CacheLayout& layout, DType dtype, int64_t cap
   auto area = [&](int64_t width) { return round_up(rows * width * dtype_bytes(dtype), 64); };
   for (int64_t width : layout.latent_widths) bytes_ += area(width);
   for (int64_t width : layout.kv_widths) bytes_ += area(width);
+  for (int64_t width : layout.index_widths) bytes_ += area(width);
   for (int64_t width : layout.conv_widths) bytes_ += area(width);
   memory_.reset(static_cast<std::byte*>(::operator new(static_cast<size_t>(bytes_ + 64), kAlign)));
   std::memset(memory_.get(), 0, static_cast<size_t>(bytes_));
@@ -38,6 +40,7 @@ SequenceCache::SequenceCache(const CacheLayout& layout, DType dtype, int64_t cap
   };
   for (int64_t width : layout.latent_widths) latents_.push_back(take(width));
   for (int64_t width : layout.kv_widths) keys_values_.push_back(take(width));
+  for (int64_t width : layout.index_widths) index_.push_back(take(width));
   for (int64_t width : layout.conv_widths) conv_.push_back(take(width));
   canonical_.resize(static_cast<size_t>(rows));
 }

@@ -14,9 +14,10 @@ namespace unha {
 
 // What a model needs cached per position, in order of its layers.
 struct CacheLayout {
-  std::vector<int64_t> latent_widths;   // kv_lora_rank + qk_rope_head_dim, per attention layer, MTP layers last
-  std::vector<int64_t> conv_widths;     // hc_mult * hidden_size, per Engram layer with a convolution
-  std::vector<int64_t> kv_widths = {};  // 2 * num_key_value_heads * head_dim: keys, then values; per layer of GQA
+  std::vector<int64_t> latent_widths;      // kv_lora_rank + qk_rope_head_dim, per attention layer, MTP layers last
+  std::vector<int64_t> conv_widths;        // hc_mult * hidden_size, per Engram layer with a convolution
+  std::vector<int64_t> kv_widths = {};     // 2 * num_key_value_heads * head_dim: keys, then values; per layer of GQA
+  std::vector<int64_t> index_widths = {};  // index_head_dim, per attention layer with an indexer, in the same order
 
   int64_t attention_layers() const { return static_cast<int64_t>(latent_widths.size() + kv_widths.size()); }
   int64_t bytes_per_token(DType dtype) const;
@@ -35,6 +36,7 @@ class SequenceCache {
 
   CacheRows latents(int64_t layer) const { return latents_[static_cast<size_t>(layer)]; }
   CacheRows keys_values(int64_t layer) const { return keys_values_[static_cast<size_t>(layer)]; }
+  CacheRows index_keys(int64_t layer) const { return index_[static_cast<size_t>(layer)]; }
   CacheRows conv(int64_t layer) const { return conv_[static_cast<size_t>(layer)]; }
   int32_t* canonical() { return canonical_.data(); }  // [capacity]
 
@@ -45,7 +47,7 @@ class SequenceCache {
     void operator()(std::byte* p) const;
   };
   std::unique_ptr<std::byte[], Free> memory_;
-  std::vector<CacheRows> latents_, keys_values_, conv_;
+  std::vector<CacheRows> latents_, keys_values_, index_, conv_;
   std::vector<int32_t> canonical_;
   int64_t capacity_;
   int64_t length_ = 0;

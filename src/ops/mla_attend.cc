@@ -13,17 +13,18 @@ namespace {
 // A worker's memory for one tile.
 template <class R>
 struct Scratch {
-  std::byte* nope;     // [tokens, nope_ld]
-  R* reals;            // [rows, width]: absorbed queries, then the value mix [rows, latent]
-  std::byte* queries;  // [rows, query_ld]
-  std::byte* mixed;    // [rows, mixed_ld]
-  R* scores;           // [rows, kKeyBlock]
-  std::byte* p;        // [rows, kKeyBlock]
-  std::byte* keys;     // panels [width][kKeyBlock]
-  std::byte* values;   // panels [kKeyBlock][latent]
-  R* row_max;          // [rows]
-  R* inv_sum;          // [rows]
-  R* sums;             // [rows, 16]
+  std::byte* nope;      // [tokens, nope_ld]
+  R* reals;             // [rows, width]: absorbed queries, then the value mix [rows, latent]
+  std::byte* queries;   // [rows, query_ld]
+  std::byte* mixed;     // [rows, mixed_ld]
+  R* scores;            // [rows, kKeyBlock]
+  std::byte* p;         // [rows, kKeyBlock]
+  std::byte* keys;      // panels [width][kKeyBlock]
+  std::byte* values;    // panels [kKeyBlock][latent]
+  R* row_max;           // [rows]
+  R* inv_sum;           // [rows]
+  R* sums;              // [rows, 16]
+  std::byte* gathered;  // [kKeyBlock, query_ld]: chosen keys
 
   Scratch(Arena& arena, const Core<R>& core, int64_t tokens, int64_t heads) {
     int64_t rows = tokens * heads;
@@ -38,6 +39,7 @@ struct Scratch {
     row_max = arena.allocate<R>(rows);
     inv_sum = arena.allocate<R>(rows);
     sums = arena.allocate<R>(rows * 16);
+    gathered = arena.allocate<std::byte>(kKeyBlock * core.query_ld * core.bytes);
   }
 };
 
@@ -98,23 +100,49 @@ void absorb(const Core<R>& core, const Call<R>& call, const Tile& tile, const Sc
 
 // One block of keys into the running softmax of the tile's rows. The values are the keys' first columns.
 template <class R>
-void attend_block(const Core<R>& core, const KeyRows& keys, int64_t key0, const BlockView& view,
+void attend_block(const Core<R>& core, const std::byte* rows, int64_t stride, bool first, const BlockView& view,
                   const std::byte* queries, R* row_max, const Scratch<R>& s) {
-  const std::byte* rows = keys.rows + key0 * keys.stride * core.bytes;
   int64_t latent = core.shape.latent;
   attend::BlockStep<R> step{rows,
                             rows,
-                            keys.stride,
+                            stride,
                             core.width,
                             latent,
                             queries + view.row * core.query_ld * core.bytes,
                             core.query_ld,
                             static_cast<R>(core.shape.scale),
-                            key0 == 0,
+                            first,
                             row_max + view.row,
                             s.sums + view.row * 16,
                             s.reals + view.row * latent};
   attend::attend_block<R>(core, view, step, {s.scores, s.p, s.keys, s.values});
+}
+
+// All of the keys that the tile's tokens see.
+template <class R>
+void attend_all(const Core<R>& core, const KeyRows& keys, const Tile& tile, int64_t pos, const std::byte* queries,
+                R* row_max, const Scratch<R>& s) {
+  for (int64_t key0 = 0; key0 < pos + tile.tokens; key0 += kKeyBlock) {
+    BlockView view = view_block(key0, pos, tile.tokens, tile.heads, keys.readable);
+    attend_block(core, keys.rows + key0 * keys.stride * core.bytes, keys.stride, key0 == 0, view, queries, row_max, s);
+  }
+}
+
+// The keys that the tile's only token chose, gathered block by block.
+template <class R>
+void attend_chosen(const Core<R>& core, const KeyRows& keys, const Tile& tile, std::span<const int32_t> chosen,
+                   const std::byte* queries, R* row_max, const Scratch<R>& s) {
+  auto count = static_cast<int64_t>(chosen.size());
+  auto bytes = static_cast<size_t>(core.width * core.bytes);
+  for (int64_t rank0 = 0; rank0 < count; rank0 += kKeyBlock) {
+    int64_t n = std::min(kKeyBlock, count - rank0);
+    for (int64_t i = 0; i < n; ++i) {
+      std::memcpy(s.gathered + i * core.query_ld * core.bytes,
+                  keys.rows + chosen[static_cast<size_t>(rank0 + i)] * keys.stride * core.bytes, bytes);
+    }
+    BlockView view = view_block(rank0, count - 1, 1, tile.heads, rank0 + n);
+    attend_block(core, s.gathered, core.query_ld, rank0 == 0, view, queries, row_max, s);
+  }
 }
 
 template <class R>
@@ -131,9 +159,12 @@ void forward_tile(const Core<R>& core, const Call<R>& call, const Tile& tile, co
 
   absorb(core, call, tile, s, queries);
   int64_t pos = segment.pos0 + tile.first;
-  for (int64_t key0 = 0; key0 < pos + tile.tokens; key0 += kKeyBlock) {
-    BlockView view = view_block(key0, pos, tile.tokens, tile.heads, keys.readable);
-    attend_block(core, keys, key0, view, queries, row_max, s);
+  if (call.chosen.empty() || pos < call.chosen.cols()) {
+    attend_all(core, keys, tile, pos, queries, row_max, s);
+  } else {
+    std::span chosen(call.chosen.template row<int32_t>(segment.begin + tile.first),
+                     static_cast<size_t>(call.chosen.cols()));
+    attend_chosen(core, keys, tile, chosen, queries, row_max, s);
   }
   core.attend.finish_rows(s.reals, s.sums, tile.tokens * tile.heads, core.shape.latent, inv_sum, mixed, core.mixed_ld);
   R* out = call.out.template row<R>(segment.begin + tile.first);
@@ -152,12 +183,20 @@ struct Plan {
   int64_t tokens = 1, heads = 1;  // the most that a tile has
 };
 
+// Tokens of a segment that attend to all keys; each of those behind them chose its own and is a tile of its own.
+template <class R>
+int64_t dense_tokens(const Call<R>& call, const Segment& segment) {
+  return call.chosen.empty() ? segment.len : std::clamp<int64_t>(call.chosen.cols() - segment.pos0, 0, segment.len);
+}
+
 template <class R>
 Plan plan_tiles(Ctx& ctx, const Core<R>& core, const Call<R>& call) {
   int64_t count = 0, keys = 0, H = core.shape.heads;
   for (int64_t i = 0; i < call.n_segments; ++i) {
-    count += (call.segments[i].len + core.tile_tokens - 1) / core.tile_tokens;
-    keys = std::max(keys, call.segments[i].pos0 + call.segments[i].len);
+    const Segment& segment = call.segments[i];
+    int64_t dense = dense_tokens(call, segment), context = segment.pos0 + segment.len;
+    count += (dense + core.tile_tokens - 1) / core.tile_tokens + segment.len - dense;
+    keys = std::max(keys, call.chosen.empty() ? context : std::min(context, call.chosen.cols()));
   }
   constexpr int64_t kWorthSplitting = 1 << 20;  // multiply-adds: below, a second thread costs more than it saves
   int64_t groups = 1;
@@ -167,15 +206,18 @@ Plan plan_tiles(Ctx& ctx, const Core<R>& core, const Call<R>& call) {
   }
   Plan plan{ctx.arena.allocate<Tile>(count * groups)};
   plan.heads = (H + groups - 1) / groups;
+  auto add = [&](int64_t segment, int64_t first, int64_t tokens) {
+    plan.tokens = std::max(plan.tokens, tokens);
+    for (int64_t h = 0; h < H; h += plan.heads) {
+      plan.tiles[plan.n++] = {segment, first, tokens, h, std::min(plan.heads, H - h)};
+    }
+  };
   for (int64_t i = 0; i < call.n_segments; ++i) {
-    int64_t len = call.segments[i].len;
-    plan.tokens = std::max(plan.tokens, std::min(len, core.tile_tokens));
-    for (int64_t first = (len - 1) / core.tile_tokens * core.tile_tokens; first >= 0 && len > 0;
+    int64_t len = call.segments[i].len, dense = dense_tokens(call, call.segments[i]);
+    for (int64_t first = len - 1; first >= dense; --first) add(i, first, 1);
+    for (int64_t first = (dense - 1) / core.tile_tokens * core.tile_tokens; first >= 0 && dense > 0;
          first -= core.tile_tokens) {
-      int64_t tokens = std::min(core.tile_tokens, len - first);
-      for (int64_t h = 0; h < H; h += plan.heads) {
-        plan.tiles[plan.n++] = {i, first, tokens, h, std::min(plan.heads, H - h)};
-      }
+      add(i, first, std::min(core.tile_tokens, dense - first));
     }
   }
   return plan;
@@ -196,7 +238,7 @@ void forward(Ctx& ctx, const Core<R>& core, const Call<R>& call) {
 
 template <class R>
 Tensor run(Ctx& ctx, const Tensor& q, const Tensor& c_kv, const Tensor& k_rope, const Weight& w, const MlaShape& shape,
-           std::span<const Segment> segments, std::span<const CacheRows> caches) {
+           std::span<const Segment> segments, std::span<const CacheRows> caches, const Tensor& chosen) {
   Core<R> core(ctx, shape);
   int64_t N = q.rows(), rows = N * shape.heads;
   Call<R> call{q, c_kv, k_rope, ctx.make(N, shape.heads * shape.v), &w, shape};
@@ -204,6 +246,7 @@ Tensor run(Ctx& ctx, const Tensor& q, const Tensor& c_kv, const Tensor& k_rope, 
   auto* kept = ctx.arena.allocate<Segment>(static_cast<int64_t>(segments.size()));
   std::copy(segments.begin(), segments.end(), kept);
   call.segments = kept;
+  call.chosen = chosen;
   call.n_segments = static_cast<int64_t>(segments.size());
   call.keys = attend::place_keys(ctx, "mla_attend", core.width, core.query_ld, segments, caches);
   if (ctx.tape != nullptr) {
@@ -228,7 +271,7 @@ Tensor run(Ctx& ctx, const Tensor& q, const Tensor& c_kv, const Tensor& k_rope, 
 }  // namespace mla
 
 Tensor mla_attend(Ctx& ctx, Tensor q, Tensor c_kv, Tensor k_rope, const Weight& wkv_b, const MlaShape& shape,
-                  std::span<const Segment> segments, std::span<const CacheRows> caches) {
+                  std::span<const Segment> segments, std::span<const CacheRows> caches, const Tensor& chosen) {
   UNHA_CHECK(q.cols() == shape.heads * (shape.nope + shape.rope) && c_kv.cols() == shape.latent &&
                  k_rope.cols() == shape.rope && q.rows() == c_kv.rows() && q.rows() == k_rope.rows(),
              "mla_attend: q [{}, {}], c_kv [{}, {}], k_rope [{}, {}]", q.rows(), q.cols(), c_kv.rows(), c_kv.cols(),
@@ -238,8 +281,12 @@ Tensor mla_attend(Ctx& ctx, Tensor q, Tensor c_kv, Tensor k_rope, const Weight& 
   UNHA_CHECK(caches.empty() || (caches.size() == segments.size() && ctx.tape == nullptr),
              "mla_attend: {} caches for {} segments{}", caches.size(), segments.size(),
              ctx.tape != nullptr ? ", while a tape records" : "");
-  return ctx.with_real(
-      [&](auto real) { return mla::run<decltype(real)>(ctx, q, c_kv, k_rope, wkv_b, shape, segments, caches); });
+  UNHA_CHECK(chosen.empty() || (chosen.dtype() == DType::kI32 && chosen.rows() == q.rows() && ctx.tape == nullptr),
+             "mla_attend: chosen keys [{}, {}] for {} tokens{}", chosen.rows(), chosen.cols(), q.rows(),
+             ctx.tape != nullptr ? ", while a tape records" : "");
+  return ctx.with_real([&](auto real) {
+    return mla::run<decltype(real)>(ctx, q, c_kv, k_rope, wkv_b, shape, segments, caches, chosen);
+  });
 }
 
 }  // namespace unha::ops

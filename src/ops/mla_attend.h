@@ -27,8 +27,11 @@ namespace ops {
 // head the rows of W_UK, then those of W_UV -> [N, H*v]. Causal within each segment.
 // caches: one per segment, of rows at least R+rope wide in ctx.operand() (a check): rows [0, pos0) are read, rows
 // [pos0, pos0+len) written, others never matter. Empty: no caches, all segments start at position 0; a tape wants this.
+// chosen [N, K] int32: the keys that each token attends to, positions in ascending order, as index_select() gives them;
+// a token at a position below K attends to all, whatever its row says. Keys form blocks of 64 by rank, so that all keys
+// chosen are the bytes of none chosen. Empty: all keys; a tape wants this.
 Tensor mla_attend(Ctx& ctx, Tensor q, Tensor c_kv, Tensor k_rope, const Weight& wkv_b, const MlaShape& shape,
-                  std::span<const Segment> segments, std::span<const CacheRows> caches);
+                  std::span<const Segment> segments, std::span<const CacheRows> caches, const Tensor& chosen = {});
 
 }  // namespace ops
 }  // namespace unha

@@ -80,6 +80,7 @@ struct Call {
   const KeyRows* keys = nullptr;      // per segment, in the arena
   int64_t n_segments = 0;
   Saved<R> saved = {};
+  Tensor chosen = {};  // [N, K] int32; empty: all keys
 };
 
 template <class R>

@@ -21,7 +21,7 @@ struct Segment {
 struct CacheRows {
   std::byte* rows = nullptr;  // null: no cache (training)
   DType dtype = DType::kF32;
-  int64_t stride = 0;  // elements
+  int64_t stride = 0;    // elements
   int64_t capacity = 0;  // positions
 };
 
