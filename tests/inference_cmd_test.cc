@@ -131,7 +131,7 @@ TEST_F(InferenceCmd, InspectCountsParametersAndShowsEngram) {
   EXPECT_EQ(all["engram"]["rows_per_token"], 4);
   EXPECT_EQ(all["kv_bytes_per_token"], 4 * (4 * 20 + 32));  // four layers' latents and one convolution
   EXPECT_EQ(all["tokenizer"]["tokens"], Tokenizer::load(model_).size());
-  EXPECT_EQ(all["chat_template"], "known");
+  EXPECT_EQ(all["chat_template"], "unha");
   EXPECT_GT(all["parameters_total"].get<int64_t>(), all["parameters_active"].get<int64_t>());
   EXPECT_EQ(cli({"inspect", model_}), 0);
 }

@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kHelp =
     "/help            this list\n"
     "/set KEY VALUE   temperature, top-k, top-p, min-p, repetition-penalty, seed, max-tokens, system\n"
-    "/think MODE      on: show thoughts; hide: leave them out; off: the model may not think\n"
+    "/think MODE      on: think and show it; hide: think, but leave it out; off: the model may not think\n"
     "/stats           speed, memory and seed\n"
     "/save FILE       write the conversation (JSON)\n"
     "/load FILE       go on with a saved one\n"
@@ -44,10 +44,12 @@ std::pair<std::string, std::string> split_word(const std::string& text) {
 }  // namespace
 
 ChatSession::ChatSession(Engine& engine, const GenerateArgs& args, std::function<void(const std::string&)> say)
-    : engine_(engine), args_(args), say_(std::move(say)), template_(engine.chat_template()) {
+    : engine_(engine), args_(args), say_(std::move(say)) {
   engine.need_tokenizer();
+  template_ = pick_template(engine, args.chat_template, args.prose);
   if (!template_) {
-    throw Error(ErrorCode::kInvalidArgument, "the model has no chat template", "use unha run MODEL --raw -p TEXT");
+    throw Error(ErrorCode::kInvalidArgument, "the model has no chat template",
+                "choose one with --template NAME, or use unha run MODEL --raw -p TEXT");
   }
   session_ = open_session(engine, !args.speculative.empty());
   reset();
@@ -59,17 +61,17 @@ void ChatSession::reset() {
 }
 
 // The prompt for the conversation; the oldest turns are dropped until a quarter of the context is left for the reply.
-std::vector<int32_t> ChatSession::fit_prompt() {
+ChatPrompt ChatSession::fit_prompt() {
   int64_t room = engine_.context() - std::min(args_.max_tokens, engine_.context() / 4);
-  std::vector<int32_t> ids = template_->encode(*engine_.tokenizer(), messages_, true);
+  ChatPrompt prompt = chat_prompt(engine_, *template_, messages_, args_.think);
   int64_t system = !messages_.empty() && messages_[0].role == "system" ? 1 : 0;
-  while (static_cast<int64_t>(ids.size()) > room && static_cast<int64_t>(messages_.size()) > system + 1) {
+  while (static_cast<int64_t>(prompt.ids.size()) > room && static_cast<int64_t>(messages_.size()) > system + 1) {
     messages_.erase(messages_.begin() + system, messages_.begin() + system + 2);  // a question and its reply
-    ids = template_->encode(*engine_.tokenizer(), messages_, true);
+    prompt = chat_prompt(engine_, *template_, messages_, args_.think);
     if (!said_forgetting_) say_("the context is full: the oldest turns are forgotten from here on");
     said_forgetting_ = true;
   }
-  return ids;
+  return prompt;
 }
 
 Finish ChatSession::ask(const std::string& question, const GenerateOptions& streams) {
@@ -79,13 +81,15 @@ Finish ChatSession::ask(const std::string& question, const GenerateOptions& stre
     GenerateOptions options = generate_options(args_);
     options.on_text = streams.on_text;
     options.go_on = streams.go_on;
-    std::vector<int32_t> prompt = fit_prompt();
-    Generated reply = generate(engine_, *session_, prompt, options);
+    ChatPrompt prompt = fit_prompt();
+    std::vector<int32_t> ends = end_ids(engine_, template_);
+    options.begins_in_thought = prompt.in_thought;
+    options.end_ids = ends;
+    Generated reply = generate(engine_, *session_, prompt.ids, options);
     last_ = reply.stats;
-    std::vector<int32_t> ends = engine_.end_ids();
     std::vector<int32_t> ids = reply.ids;
     while (!ids.empty() && std::find(ends.begin(), ends.end(), ids.back()) != ends.end()) ids.pop_back();
-    messages_.push_back({"assistant", engine_.tokenizer()->decode(ids)});
+    messages_.push_back(reply_message(*template_, engine_.tokenizer()->decode(ids), prompt.in_thought));
     return reply.finish;
   } catch (...) {
     messages_ = before;
@@ -151,7 +155,10 @@ void ChatSession::set(const std::string& key, const std::string& value) {
 void ChatSession::save(const std::string& path) const {
   if (path.empty()) throw Error(ErrorCode::kUsage, "/save: a file name is missing", "");
   Json json{{"messages", Json::array()}};
-  for (const Message& m : messages_) json["messages"].push_back({{"role", m.role}, {"content", m.content}});
+  for (const Message& m : messages_) {
+    json["messages"].push_back({{"role", m.role}, {"content", m.content}});
+    if (!m.reasoning_content.empty()) json["messages"].back()["reasoning_content"] = m.reasoning_content;
+  }
   write_file_atomic(path, json.dump(2) + "\n");
   say_(fmt::format("saved {} messages to {}", messages_.size(), path));
 }
@@ -160,9 +167,9 @@ void ChatSession::load(const std::string& path) {
   if (path.empty()) throw Error(ErrorCode::kUsage, "/load: a file name is missing", "");
   Json json = parse_json(read_file(path), path);
   JsonReader reader(json, path);
-  std::vector<Message> messages = read_messages(reader.at("messages"), path);
+  std::vector<Message> messages = read_any_messages(reader.at("messages"), path);
   reader.finish();
-  template_->render(messages, false);  // refuses wrong roles
+  template_->render(messages, {});  // refuses wrong roles
   messages_ = std::move(messages);
   say_(fmt::format("{} messages from {}", messages_.size(), path));
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/generate_options.h"
+#include "app/template_options.h"
 
 namespace unha {
 
@@ -29,7 +30,7 @@ class ChatSession {
   std::string stats() const;
 
  private:
-  std::vector<int32_t> fit_prompt();
+  ChatPrompt fit_prompt();
   void set(const std::string& key, const std::string& value);
   void save(const std::string& path) const;
   void load(const std::string& path);

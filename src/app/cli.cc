@@ -19,6 +19,7 @@
 #include "app/inspect_cmd.h"
 #include "app/run_cmd.h"
 #include "app/suggest.h"
+#include "app/template_cmd.h"
 #include "app/tokenizer_cmd.h"
 #include "app/train_cmd.h"
 #include "app/version.h"
@@ -42,6 +43,7 @@ void add_commands(CLI::App& root, Global& global, Action& action) {
   add_run_command(root, global, action);
   add_corpus_command(root, global, action);
   add_tokenizer_command(root, global, action);
+  add_template_command(root, global, action);
   add_train_command(root, global, action);
   add_eval_command(root, global, action);
   add_inspect_command(root, global, action);

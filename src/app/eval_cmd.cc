@@ -125,7 +125,7 @@ class TaskRunner {
   // Answers greedily, or chooses the most probable of the choices.
   bool right(const corpus::EvalItem& item, const std::function<bool()>& go_on) {
     std::vector<Message> messages = {{"user", item.question}};
-    std::vector<int32_t> prompt = chat_.encode(*engine_.tokenizer(), messages, true);
+    std::vector<int32_t> prompt = chat_.encode(*engine_.tokenizer(), messages, {.add_generation_prompt = true});
     if (!item.choices.empty()) return choose(prompt, item);
     options_.go_on = go_on;
     Generated reply = generate(engine_, session_, prompt, options_);

@@ -35,15 +35,21 @@ void add_generate_options(CLI::App& cmd, GenerateArgs& args, const std::string& 
       ->type_name("TEXT")
       ->allow_extra_args(false)
       ->group(group);
-  cmd.add_option("--think", args.think, "on: show thoughts; hide: leave them out; off: the model may not think")
+  cmd.add_option(
+         "--think", args.think,
+         "on: think and show it; hide: think, but leave it out; off: the model may not think. Default: what the "
+         "model does by itself, shown")
       ->check(CLI::IsMember({"on", "off", "hide"}))
-      ->capture_default_str()
       ->group(group);
   cmd.add_option("--speculative", args.speculative,
                  "mtp: draft with the model's MTP module; the output stays the same. Default: no drafts")
       ->check(CLI::IsMember({"mtp"}))
       ->group(group);
   cmd.add_option("--system", args.system, "system message; default: none")->type_name("TEXT");
+  cmd.add_option("--template", args.chat_template, "chat template, see unha template list; default: the model's own")
+      ->type_name("NAME");
+  cmd.add_option("--prose", args.prose, "sentences for the chat template, see unha template render --help")
+      ->type_name("FILE");
   cmd.add_option("--ctx", args.context, "context in tokens; 0: the model's, at most 8192")->capture_default_str();
   cmd.add_option("--prefill-chunk", args.prefill_chunk, "tokens of a prompt that are read at once")
       ->capture_default_str();

@@ -19,9 +19,11 @@ struct GenerateArgs {
   std::optional<uint64_t> seed;
   int64_t max_tokens = 512;
   std::vector<std::string> stop;
-  std::string think = "on";
+  std::string think;  // on, off, hide; empty: as the model's chat template does by itself
   std::string speculative;
   std::string system;
+  std::string chat_template;  // empty: the model's own
+  std::string prose;          // file; empty: none
   int64_t context = 0;
   int64_t prefill_chunk = 256;
 };

@@ -71,9 +71,9 @@ Json tokenizer_json(const Checkpoint& checkpoint) {
 
 std::string template_name(const Checkpoint& checkpoint) {
   TokenizerConfig config = TokenizerConfig::from_model_dir(checkpoint.dir());
-  if (!config.chat_template) return "none";
   try {
-    return ChatTemplate::from_config(config) ? "known" : "none";
+    std::optional<ChatTemplate> known = ChatTemplate::from_config(config);
+    return known ? known->name() : "none";
   } catch (const Error&) {
     return "unknown";
   }

@@ -12,6 +12,7 @@
 #include "app/generate_options.h"
 #include "app/reply_printer.h"
 #include "app/signals.h"
+#include "app/template_options.h"
 #include "base/error.h"
 #include "io/file.h"
 
@@ -61,25 +62,23 @@ std::string prompt_text(const RunArgs& args) {
   return text;
 }
 
-std::vector<int32_t> prompt_ids(const Engine& engine, const RunArgs& args) {
-  if (args.ids) return parse_ids(*args.ids);
+ChatPrompt prompt_of(const Engine& engine, const RunArgs& args, const std::optional<ChatTemplate>& chat) {
+  if (args.ids) return {parse_ids(*args.ids), false};
   engine.need_tokenizer();
   std::string text = prompt_text(args);
-  std::optional<ChatTemplate> chat;
-  if (!args.raw) chat = engine.chat_template();
   if (!chat) {
     if (!args.generate.system.empty()) {
       throw Error(ErrorCode::kUsage, "--system needs a chat template",
                   args.raw ? "leave --raw out" : "the model has none");
     }
-    return engine.encode_raw(text);
+    return {engine.encode_raw(text), false};
   }
   // The line end of a file or of `echo` is not part of a question.
   if (!args.prompt && !text.empty() && text.back() == '\n') text.pop_back();
   std::vector<Message> messages;
   if (!args.generate.system.empty()) messages.push_back({"system", args.generate.system});
   messages.push_back({"user", text});
-  return chat->encode(*engine.tokenizer(), messages, true);
+  return chat_prompt(engine, *chat, messages, args.generate.think);
 }
 
 int run(const Global& global, const RunArgs& args) {
@@ -90,7 +89,11 @@ int run(const Global& global, const RunArgs& args) {
   GenerateOptions options = generate_options(args.generate);
   options.digest = args.json;
   auto engine = open_engine(global, args.model, args.generate.context, args.generate.prefill_chunk);
-  std::vector<int32_t> prompt = prompt_ids(*engine, args);
+  std::optional<ChatTemplate> chat;
+  if (!args.raw && !args.ids) chat = pick_template(*engine, args.generate.chat_template, args.generate.prose);
+  auto [prompt, in_thought] = prompt_of(*engine, args, chat);
+  options.begins_in_thought = in_thought;
+  options.end_ids = end_ids(*engine, chat);
   auto session = open_session(*engine, options.speculate);
   StopSignals signals;
   options.go_on = [&] { return !signals.requested(); };

@@ -124,6 +124,10 @@ Engine::Engine(LoadedModel loaded, const EngineOptions& options, int64_t context
 
 void Engine::load_text() {
   const Checkpoint& checkpoint = *loaded_.checkpoint;
+  if (checkpoint.has_file("generation_config.json")) {
+    generation_end_ids_ = generation_end_ids(checkpoint.read_text("generation_config.json"),
+                                             checkpoint.dir() + "/generation_config.json");
+  }
   if (!checkpoint.has_file("tokenizer.json")) return;
   tokenizer_ = Tokenizer::parse(checkpoint.read_text("tokenizer.json"), checkpoint.dir() + "/tokenizer.json");
   tokenizer_config_ = TokenizerConfig::from_model_dir(checkpoint.dir());
@@ -144,8 +148,23 @@ const Tokenizer& Engine::need_tokenizer() const {
   return *tokenizer_;
 }
 
-std::vector<int32_t> Engine::end_ids() const {
+std::vector<int32_t> generation_end_ids(std::string_view text, const std::string& what) {
+  Json json = parse_json(text, what);
+  if (!json.is_object()) throw_error(ErrorCode::kInvalidArgument, "{}: expected an object", what);
+  Json found = json.value("eos_token_id", Json());
+  if (found.is_null()) return {};
   std::vector<int32_t> ids;
+  for (const Json& id : found.is_array() ? found : Json::array({found})) {
+    if (!id.is_number_integer() || id < 0 || id > INT32_MAX) {
+      throw_error(ErrorCode::kInvalidArgument, "{}: \"eos_token_id\": expected an id or a list of ids", what);
+    }
+    ids.push_back(id.get<int32_t>());
+  }
+  return ids;
+}
+
+std::vector<int32_t> Engine::end_ids() const {
+  std::vector<int32_t> ids = generation_end_ids_;
   for (int64_t id : loaded_.model->eos_token_ids()) ids.push_back(static_cast<int32_t>(id));
   if (tokenizer_ && tokenizer_config_.eos_token) {
     if (auto id = tokenizer_->id_of(*tokenizer_config_.eos_token)) ids.push_back(*id);

@@ -78,8 +78,10 @@ class Engine {
   const Tokenizer& need_tokenizer() const;
   // Nothing if the model has none; Error(kUnsupported) if it is not known.
   std::optional<ChatTemplate> chat_template() const { return ChatTemplate::from_config(tokenizer_config_); }
-  std::vector<int32_t> end_ids() const;  // any of them ends a reply
-  int32_t bos_id() const;                // -1: none
+  const TokenizerConfig& tokenizer_config() const { return tokenizer_config_; }
+  // Any of them ends a reply: of config.json, generation_config.json and the tokenizer.
+  std::vector<int32_t> end_ids() const;
+  int32_t bos_id() const;  // -1: none
   // Ids below this can be drawn: a padded vocabulary is longer than its tokenizer.
   int64_t drawable_ids() const;
   // Added tokens parsed, BOS by the tokenizer's flag.
@@ -108,6 +110,7 @@ class Engine {
   MemoryPlan plan_;
   std::optional<Tokenizer> tokenizer_;
   TokenizerConfig tokenizer_config_;
+  std::vector<int32_t> generation_end_ids_;
 
   std::vector<int32_t> ids_;  // of the step, kept so that nothing is allocated
   std::vector<Segment> segments_;
@@ -117,6 +120,9 @@ class Engine {
 // From shapes and stored types; the model has no values yet.
 MemoryPlan plan_memory(const Model& model, const Checkpoint& checkpoint, Numerics numerics, int64_t context,
                        int64_t chunk);
+// "eos_token_id" of a generation_config.json, one id or a list; empty: it says nothing. Error(kInvalidArgument) if it
+// is anything else.
+std::vector<int32_t> generation_end_ids(std::string_view json, const std::string& what);
 int64_t available_memory();  // bytes; -1: unknown
 int64_t peak_rss_bytes();
 

@@ -27,9 +27,11 @@ class Reply {
         prompt_(prompt),
         options_(options),
         sampler_(options.sampling, engine.drawable_ids()),
-        text_(engine.tokenizer(), options.stop, options.think == Think::kHide, options.on_text),
+        text_(engine.tokenizer(), options.stop, {options.think == Think::kHide, options.begins_in_thought},
+              options.on_text),
         end_ids_(engine.end_ids()) {
     limit_ = std::min(options.max_tokens, session.capacity() - static_cast<int64_t>(prompt.size()));
+    end_ids_.insert(end_ids_.end(), options.end_ids.begin(), options.end_ids.end());
     for (int32_t id : prompt) sampler_.seen(id);
     if (options.digest) sha_.emplace();
     if (options.think == Think::kOff && engine.tokenizer() != nullptr) {

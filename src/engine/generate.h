@@ -21,8 +21,10 @@ struct GenerateOptions {
   int64_t max_tokens = 512;
   std::vector<std::string> stop;
   Think think = Think::kOn;
-  bool speculate = false;  // the session must be drafting
-  bool digest = false;     // of the logits; costs a hash of every row
+  bool begins_in_thought = false;     // the prompt has opened one
+  std::vector<int32_t> end_ids = {};  // any of them ends the reply, beside those of the engine
+  bool speculate = false;             // the session must be drafting
+  bool digest = false;                // of the logits; costs a hash of every row
   // A piece of text as soon as it is certain; thinking: between <think> and </think>.
   std::function<void(std::string_view text, bool thinking)> on_text;
   std::function<bool()> go_on;  // asked before each step; false ends the reply

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/chat_template.h"
 
+#include <fmt/ranges.h>
+
 #include <string_view>
 
 #include "base/error.h"
+#include "text/templates/family.h"
+#include "text/templates/recognise.h"
 
 namespace unha {
 
@@ -20,137 +24,136 @@ constexpr std::string_view kOurJinja =
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}";
 
-void add_text(std::vector<ChatPiece>& pieces, std::string_view text, bool learned) {
-  if (!text.empty()) pieces.push_back({std::string(text), false, learned});
+constexpr const char* kOurs = "unha";
+
+const std::vector<TemplateFamily>& families() {
+  static const std::vector<TemplateFamily> all = [] {
+    std::vector<TemplateFamily> list;
+    for (auto family : {unha_templates, deepseek_v2_templates, deepseek_v3_templates, deepseek_v3_0324_templates,
+                        deepseek_v31_templates, deepseek_v32_templates, smollm2_templates}) {
+      for (TemplateFamily& member : family()) list.push_back(std::move(member));
+    }
+    return list;
+  }();
+  return all;
 }
 
-// The marks of reasoning are the model's own: in a reply they are tokens.
-void add_reply(std::vector<ChatPiece>& pieces, std::string_view text) {
-  while (!text.empty()) {
-    std::string_view mark = "<think>";
-    size_t at = text.find(mark);
-    size_t end_at = text.find("</think>");
-    if (end_at < at) {
-      mark = "</think>";
-      at = end_at;
-    }
-    add_text(pieces, text.substr(0, at), true);
-    if (at == std::string_view::npos) return;
-    pieces.push_back({std::string(mark), true, true});
-    text.remove_prefix(at + mark.size());
-  }
+bool is_thought_mark(std::string_view text) { return text == "<think>" || text == "</think>"; }
+
+std::optional<int32_t> control_id(const Tokenizer& tokenizer, const std::string& token) {
+  auto id = tokenizer.id_of(token);
+  return id && tokenizer.is_added(*id) ? id : std::nullopt;
 }
 
-std::vector<ChatPiece> render_ours(std::span<const Message> messages, bool add_generation_prompt) {
-  std::vector<ChatPiece> pieces = {{"<bos>", true, false}};
-  for (size_t i = 0; i < messages.size(); ++i) {
-    const Message& message = messages[i];
-    if (message.role == "system" && i == 0) {
-      add_text(pieces, message.content, false);
-    } else if (message.role == "user") {
-      pieces.push_back({"<user>", true, false});
-      add_text(pieces, message.content, false);
-    } else if (message.role == "assistant") {
-      pieces.push_back({"<assistant>", true, false});
-      add_reply(pieces, message.content);
-      pieces.push_back({"<eos>", true, true});
-    } else {
-      throw_error(ErrorCode::kInvalidArgument,
-                  "message {}: expected role user or assistant, or system as the first message; found \"{}\"", i,
-                  message.role);
-    }
+void append_text(const Tokenizer& tokenizer, const std::string& text, std::vector<int32_t>& ids) {
+  std::vector<int32_t> own = tokenizer.encode(text, {.parse_added = false, .add_special = false});
+  ids.insert(ids.end(), own.begin(), own.end());
+}
+
+void append_piece(const Tokenizer& tokenizer, const ChatPiece& piece, std::vector<int32_t>& ids) {
+  if (!piece.control) return append_text(tokenizer, piece.text, ids);
+  auto id = control_id(tokenizer, piece.text);
+  if (!id) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("the tokenizer has no control token \"{}\", which the chat template needs", piece.text),
+                "use the tokenizer that belongs to the model, or another --template");
   }
-  if (add_generation_prompt) pieces.push_back({"<assistant>", true, false});
-  return pieces;
+  ids.push_back(*id);
 }
 
 }  // namespace
 
-std::vector<Message> read_messages(const Json& json, const std::string& what) {
-  if (!json.is_array() || json.empty()) {
-    throw_error(ErrorCode::kInvalidArgument, "{}: \"messages\" must be a non-empty list", what);
+ChatTemplate::ChatTemplate(const TemplateFamily& family, Prose prose)
+    : family_(&family), prose_(std::make_shared<const Prose>(std::move(prose))) {}
+
+ChatTemplate ChatTemplate::ours() { return named(kOurs); }
+
+ChatTemplate ChatTemplate::named(const std::string& name, Prose prose) {
+  for (const TemplateFamily& family : families()) {
+    if (family.name == name) return ChatTemplate(family, std::move(prose));
   }
-  std::vector<Message> messages;
-  for (const Json& item : json) {
-    JsonReader reader(item, fmt::format("{}: message {}", what, messages.size()));
-    Message message{reader.require<std::string>("role"), reader.require<std::string>("content")};
-    reader.finish();
-    if (message.role != "system" && message.role != "user" && message.role != "assistant") {
-      throw_error(ErrorCode::kInvalidArgument, "{}: role must be system, user or assistant, found \"{}\"",
-                  reader.what(), message.role);
-    }
-    messages.push_back(std::move(message));
-  }
-  return messages;
+  throw Error(ErrorCode::kInvalidArgument, fmt::format("there is no chat template \"{}\"", name),
+              fmt::format("there are {}", fmt::join(names(), ", ")));
 }
 
-ChatTemplate ChatTemplate::ours() { return ChatTemplate(Kind::kOurs); }
+std::vector<std::string> ChatTemplate::names() {
+  std::vector<std::string> all;
+  for (const TemplateFamily& family : families()) all.push_back(family.name);
+  return all;
+}
 
 std::optional<ChatTemplate> ChatTemplate::from_model_dir(const std::filesystem::path& folder) {
   return from_config(TokenizerConfig::from_model_dir(folder));
 }
 
 std::optional<ChatTemplate> ChatTemplate::from_config(const TokenizerConfig& config) {
+  if (config.encoding_script) return named("deepseek-v3.2", config.prose());
   if (!config.chat_template) return std::nullopt;
   if (*config.chat_template == kOurJinja) return ours();
+  if (auto name = recognise_jinja(*config.chat_template)) return named(*name, config.prose());
+  std::string similar = similar_template(*config.chat_template);
   throw Error(ErrorCode::kUnsupported,
               fmt::format("{}: unknown chat template that starts \"{}\"", config.chat_template_source,
                           config.chat_template->substr(0, 60)),
-              "feed the prompt as it is with --raw");
+              fmt::format("{}choose one with --template ({}), or feed the prompt as it is with --raw",
+                          similar.empty() ? "" : fmt::format("it resembles {}; ", similar), fmt::join(names(), ", ")));
 }
 
+const std::string& ChatTemplate::name() const { return family_->name; }
+const std::string& ChatTemplate::about() const { return family_->about; }
+const std::vector<std::string>& ChatTemplate::prose_names() const { return family_->prose_names; }
+const std::vector<std::string>& ChatTemplate::end_tokens() const { return family_->end_tokens; }
+
 std::string ChatTemplate::jinja() const {
-  switch (kind_) {
-    case Kind::kOurs:
-      break;
-  }
+  UNHA_CHECK(name() == kOurs, "the Jinja text of {} is its vendor's", name());
   return std::string(kOurJinja);
 }
 
-std::vector<ChatPiece> ChatTemplate::render(std::span<const Message> messages, bool add_generation_prompt) const {
-  switch (kind_) {
-    case Kind::kOurs:
-      break;
-  }
-  return render_ours(messages, add_generation_prompt);
+std::vector<ChatPiece> ChatTemplate::render(std::span<const Message> messages, const ChatOptions& options) const {
+  Pieces pieces;
+  family_->render({messages, options, *prose_}, pieces);
+  return pieces.take();
 }
-
-namespace {
-void append_piece(const Tokenizer& tokenizer, const ChatPiece& piece, std::vector<int32_t>& ids) {
-  if (!piece.control) {
-    std::vector<int32_t> own = tokenizer.encode(piece.text, {.parse_added = false, .add_special = false});
-    ids.insert(ids.end(), own.begin(), own.end());
-    return;
-  }
-  auto id = tokenizer.id_of(piece.text);
-  if (!id || !tokenizer.is_added(*id)) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("the tokenizer has no control token \"{}\", which the chat template needs", piece.text),
-                "use the tokenizer that belongs to the model");
-  }
-  ids.push_back(*id);
-}
-}  // namespace
 
 std::vector<int32_t> encode_pieces(const Tokenizer& tokenizer, std::span<const ChatPiece> pieces) {
   std::vector<int32_t> ids;
-  for (const ChatPiece& piece : pieces) append_piece(tokenizer, piece, ids);
+  std::string text;  // what is text so far: neighbours are encoded together
+  for (const ChatPiece& piece : pieces) {
+    if (!piece.control || (is_thought_mark(piece.text) && !control_id(tokenizer, piece.text))) {
+      text += piece.text;
+      continue;
+    }
+    append_text(tokenizer, text, ids);
+    text.clear();
+    append_piece(tokenizer, piece, ids);
+  }
+  append_text(tokenizer, text, ids);
   return ids;
 }
 
 std::vector<int32_t> ChatTemplate::encode(const Tokenizer& tokenizer, std::span<const Message> messages,
-                                          bool add_generation_prompt) const {
-  return encode_pieces(tokenizer, render(messages, add_generation_prompt));
+                                          const ChatOptions& options) const {
+  return encode_pieces(tokenizer, render(messages, options));
 }
 
 ChatTemplate::TrainingIds ChatTemplate::encode_for_training(const Tokenizer& tokenizer,
                                                             std::span<const Message> messages) const {
+  UNHA_CHECK(name() == kOurs, "{} does not mark what is learned", name());
   TrainingIds result;
-  for (const ChatPiece& piece : render(messages, false)) {
+  for (const ChatPiece& piece : render(messages, {})) {
     append_piece(tokenizer, piece, result.ids);
     result.learned.resize(result.ids.size(), piece.learned);
   }
   return result;
+}
+
+bool ends_in_thought(std::span<const ChatPiece> pieces) {
+  for (size_t i = pieces.size(); i-- > 0;) {
+    const ChatPiece& piece = pieces[i];
+    if (piece.control) return piece.text == "<think>";
+    if (piece.text.find_first_not_of(" \n") != std::string::npos) return false;
+  }
+  return false;
 }
 
 }  // namespace unha

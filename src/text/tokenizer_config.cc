@@ -59,16 +59,36 @@ TokenizerConfig TokenizerConfig::parse(std::string_view text, const std::string&
   return config;
 }
 
-TokenizerConfig TokenizerConfig::from_model_dir(const std::filesystem::path& folder) {
+TokenizerConfig TokenizerConfig::from_files(const ReadFile& read, const std::string& place) {
+  constexpr const char* kConfig = "tokenizer_config.json";
+  constexpr const char* kJinja = "chat_template.jinja";
+  constexpr const char* kScript = "encoding/encoding_dsv32.py";
   TokenizerConfig config;
-  std::filesystem::path file = folder / "tokenizer_config.json";
-  if (std::filesystem::exists(file)) config = parse(read_whole_file(file), file.string());
-  std::filesystem::path jinja = folder / "chat_template.jinja";
-  if (std::filesystem::exists(jinja)) {
-    config.chat_template = read_whole_file(jinja);
-    config.chat_template_source = jinja.string();
+  if (auto text = read(kConfig)) config = parse(*text, place + "/" + kConfig);
+  if (auto text = read(kJinja)) {
+    config.chat_template = std::move(text);
+    config.chat_template_source = place + "/" + kJinja;
   }
+  config.encoding_script = read(kScript);
+  config.encoding_script_source = place + "/" + kScript;
   return config;
+}
+
+TokenizerConfig TokenizerConfig::from_model_dir(const std::filesystem::path& folder) {
+  return from_files(
+      [&](const std::string& name) -> std::optional<std::string> {
+        std::filesystem::path file = folder / name;
+        if (!std::filesystem::exists(file)) return std::nullopt;
+        return read_whole_file(file);
+      },
+      folder.string());
+}
+
+Prose TokenizerConfig::prose() const {
+  Prose prose;
+  if (encoding_script) prose.add(Prose::from_encoding_script(*encoding_script, encoding_script_source));
+  if (chat_template) prose.add(Prose::from_jinja(*chat_template, chat_template_source));
+  return prose;
 }
 
 std::string our_tokenizer_config_json() {
