@@ -5,17 +5,21 @@
 #include <cstring>
 
 #include "ops/grain.h"
+#include "ops/panels.h"
 
 namespace unha::ops {
 
 namespace {
 
 template <class R>
-void look_up(Ctx& ctx, const Tensor& table, std::span<const int32_t> ids, const Tensor& y) {
+void look_up(Ctx& ctx, const Weight& w, std::span<const int32_t> ids, const Tensor& y) {
   const auto& rows = ctx.kernels<R>().rows;
+  const Tensor& table = w.value;
   ctx.threads.parallel_for(y.rows(), row_grain(y.cols()), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      if (table.dtype() == DType::kBF16) {
+      if (!w.stored.empty()) {
+        if constexpr (sizeof(R) == sizeof(float)) w.stored.widen(ids[i], 0, y.cols(), y.row<R>(i));
+      } else if (table.dtype() == DType::kBF16) {
         rows.widen_bf16(table.row<uint16_t>(ids[i]), y.cols(), y.row<R>(i));
       } else {
         std::memcpy(y.row<R>(i), table.row<R>(ids[i]), static_cast<size_t>(y.cols()) * sizeof(R));
@@ -70,7 +74,10 @@ void add_rows(Ctx& ctx, const Runs& runs, const Tensor& d_y, const Tensor& d_tab
 Tensor embedding(Ctx& ctx, const Weight& w, std::span<const int32_t> ids) {
   for (int32_t id : ids) UNHA_CHECK(id >= 0 && id < w.rows(), "embedding: id {} of {} rows", id, w.rows());
   Tensor y = ctx.make(static_cast<int64_t>(ids.size()), w.cols());
-  ctx.with_real([&](auto real) { look_up<decltype(real)>(ctx, w.value, ids, y); });
+  UNHA_CHECK(w.stored.empty() || ctx.real() == DType::kF32, "embedding: a table of {} in class f64",
+             format_name(w.stored.format));
+  check_gradients(ctx, w, "embedding");
+  ctx.with_real([&](auto real) { look_up<decltype(real)>(ctx, w, ids, y); });
   if (ctx.tape != nullptr && w.wants_grad()) {
     Runs runs = sort_by_id(ctx.arena, ids);
     ctx.tape->record("embedding", [=, &w, c = ctx]() mutable {

@@ -9,6 +9,7 @@
 
 #include "ops/grain.h"
 #include "ops/matmul.h"
+#include "ops/panels.h"
 #include "ops/thread_scratch.h"
 
 namespace unha::ops {
@@ -53,7 +54,7 @@ struct HeadPass {
   const GemmKernels<R>& gemm;
   Scored scored;
   int64_t V, D;
-  const std::byte* panels;       // head as [D, V], for the logits
+  const Weight& head;            // [V, D], for the logits
   const std::byte* back_panels;  // head as [V, D], for d_h; null: not wanted
   const R* h;                    // the chunk's rows [S, D]
   R* nll;                        // of all rows
@@ -61,7 +62,8 @@ struct HeadPass {
   std::byte* d_panels;           // the chunk's d_logits as [S, V]; null: not wanted
 
   int64_t tile_bytes() const {
-    return kTile * V * static_cast<int64_t>(sizeof(R)) + gemm.a_bytes(kTile, D) + gemm.a_bytes(kTile, V);
+    return kTile * V * static_cast<int64_t>(sizeof(R)) + gemm.a_bytes(kTile, D) + gemm.a_bytes(kTile, V) +
+           panel_scratch_bytes(gemm);
   }
 
   // Rows [begin, end) of the chunk that starts at `first` and has S rows.
@@ -71,7 +73,7 @@ struct HeadPass {
     R* z = lease.take_array<R>(kTile * V);
     std::byte* a = lease.take(gemm.a_bytes(kTile, D));
     gemm.pack_a(h + begin * D, D, 1, m, D, a, gemm.padded_k(D));
-    gemm.multiply(a, gemm.padded_k(D), panels, m, V, D, z, V, Accumulate::kSet);
+    multiply_columns(ctx, a, gemm.padded_k(D), head, 0, V, m, z, V, lease.take(panel_scratch_bytes(gemm)));
     bool gradient = back_panels != nullptr || d_panels != nullptr;
     for (int64_t i = 0; i < m; ++i) {
       int64_t row = first + begin + i;
@@ -137,10 +139,10 @@ template <class R>
 void forward(Ctx& ctx, const Tensor& h, const Weight& head, const Scored& scored, int64_t chunk, R* nll, R* d_h,
              R* d_head_t) {
   const auto& gemm = ctx.kernels<R>().gemm(ctx.numerics);
-  const std::byte* panels = packed_panels(ctx, head);
+  if (keeps_panels(ctx, head)) packed_panels(ctx, head);
   auto mark = ctx.arena.mark();
   int64_t V = head.rows(), D = head.cols();
-  HeadPass<R> pass{ctx,     gemm, scored, V,      D, panels, d_h != nullptr ? pack_back<R>(ctx, head) : nullptr,
+  HeadPass<R> pass{ctx,     gemm, scored, V,      D, head, d_h != nullptr ? pack_back<R>(ctx, head) : nullptr,
                    nullptr, nll,  d_h,    nullptr};
   ThreadScratch scratch(ctx, pass.tile_bytes());
   int64_t most = std::min(chunk, scored.count);
@@ -200,6 +202,7 @@ HeadLoss head_loss(Ctx& ctx, Tensor h, const Weight& head, std::span<const int32
   ctx.with_real([&](auto real) {
     using R = decltype(real);
     bool recording = ctx.tape != nullptr;
+    check_gradients(ctx, head, "head_loss");
     R* d_h = recording && h.slot() != nullptr ? ctx.arena.allocate<R>(scored.count * D) : nullptr;
     R* d_head_t = recording && head.wants_grad() ? ctx.arena.allocate<R>(D * V) : nullptr;
     forward<R>(ctx, h, head, scored, chunk, result.nll.data<R>(), d_h, d_head_t);

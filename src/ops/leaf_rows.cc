@@ -13,6 +13,15 @@ constexpr int64_t kRowGrain = 128;
 }
 
 void TableRows::gather(Threads& threads, std::span<const int64_t> ids, std::byte* out) const {
+  if (!stored_.empty()) {
+    threads.parallel_for(static_cast<int64_t>(ids.size()), kRowGrain, [&](int64_t begin, int64_t end) {
+      auto* row = reinterpret_cast<float*>(out);
+      for (int64_t i = begin; i < end; ++i) {
+        stored_.widen(ids[static_cast<size_t>(i)], 0, stored_.cols, row + i * stored_.cols);
+      }
+    });
+    return;
+  }
   int64_t bytes = table_.cols() * dtype_bytes(table_.dtype());
   int64_t stride = table_.stride() * dtype_bytes(table_.dtype());
   threads.parallel_for(static_cast<int64_t>(ids.size()), kRowGrain, [&](int64_t begin, int64_t end) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/ctx.h"
+#include "ops/weight.h"
 
 namespace unha {
 
@@ -21,17 +22,19 @@ class RowSource {
   virtual void gather(Threads& threads, std::span<const int64_t> ids, std::byte* out) const = 0;
 };
 
-// A table in memory.
+// A table in memory: its values, or f32 widened from what is stored.
 class TableRows final : public RowSource {
  public:
   explicit TableRows(const Tensor& table) : table_(table) {}
-  int64_t rows() const override { return table_.rows(); }
-  int64_t cols() const override { return table_.cols(); }
-  DType dtype() const override { return table_.dtype(); }
+  explicit TableRows(const Weight& table) : table_(table.value), stored_(table.stored) {}
+  int64_t rows() const override { return stored_.empty() ? table_.rows() : stored_.rows; }
+  int64_t cols() const override { return stored_.empty() ? table_.cols() : stored_.cols; }
+  DType dtype() const override { return stored_.empty() ? table_.dtype() : DType::kF32; }
   void gather(Threads& threads, std::span<const int64_t> ids, std::byte* out) const override;
 
  private:
   Tensor table_;
+  StoredMatrix stored_;
 };
 
 // The gradient of a table as its touched rows, ascending, each once. Duplicates within one pass are one chain from zero

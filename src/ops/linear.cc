@@ -2,6 +2,7 @@
 #include "ops/linear.h"
 
 #include "ops/matmul.h"
+#include "ops/panels.h"
 
 namespace unha::ops {
 
@@ -39,7 +40,8 @@ Tensor linear(Ctx& ctx, Tensor x, const Weight& w, const Weight* bias) {
   UNHA_CHECK(w.cols() == x.cols(), "linear: weight [{}, {}] against x [.., {}]", w.rows(), w.cols(), x.cols());
   int64_t N = x.rows(), out = w.rows(), in = w.cols();
   Tensor y = ctx.make(N, out);
-  matmul_packed(ctx, Operand::rows_of(x), packed_panels(ctx, w), N, out, in, y, Accumulate::kSet);
+  check_gradients(ctx, w, "linear");
+  matmul_weight(ctx, Operand::rows_of(x), w, N, y);
   if (bias != nullptr) ctx.with_real([&](auto real) { add_bias<decltype(real)>(ctx, y, bias->value); });
   if (ctx.tape != nullptr) {
     ctx.tape->record("linear", [=, &w, c = ctx]() mutable {

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two drivers. By rows: panels of B are packed whole, a worker packs some rows of A and multiplies them with every
+// Drivers. By rows: panels of B are packed whole, a worker packs some rows of A and multiplies them with every
 // panel. By blocks of k: for weight gradients, where K is the number of tokens and A runs across its rows; a stretch of
-// k of both operands is packed, then output tiles continue their chains over it.
+// k of both operands is packed, then output tiles continue their chains over it. By columns: for weights whose panels
+// are not kept; all of A is packed, a worker widens some panels and multiplies all of A with them.
 //
 // Cuts depend on shapes and threads alone and never show: every output is one chain over k.
 #include "ops/matmul.h"
 
 #include <algorithm>
 #include <atomic>
+
+#include "ops/panels.h"
+#include "ops/thread_scratch.h"
 
 namespace unha::ops {
 
@@ -162,6 +166,31 @@ void multiply_by_rows(const Product<R>& p, const std::byte* panels) {
   p.ctx.arena.rewind(mark);
 }
 
+template <class R>
+void multiply_by_columns(const Product<R>& p, const Weight& w) {
+  auto mark = p.ctx.arena.mark();
+  Rows<R> rows = rows_of(p);
+  // Widening a panel costs as much as a few rows of A.
+  int64_t workers = (p.M + 8) * p.N * p.K <= kSerialWork ? 1 : static_cast<int64_t>(p.ctx.threads.count());
+  if (rows.data == nullptr) {
+    int64_t row_bytes = rows.lda * p.gemm.element_bytes;
+    auto* packed = p.ctx.arena.template allocate<std::byte>(p.M * row_bytes);
+    p.ctx.threads.parallel_for(p.M, std::max<int64_t>(1, kSerialPack / 4 / rows.lda), [&](int64_t begin, int64_t end) {
+      pack_rows(p.gemm, p.a, begin, end, 0, p.K, packed + begin * row_bytes, rows.lda);
+    });
+    rows.data = packed;
+  }
+  ThreadScratch scratch(p.ctx, panel_scratch_bytes(p.gemm));
+  int64_t grain = workers == 1 ? p.panels() : std::clamp<int64_t>(p.panels() / (4 * workers), 1, 4);
+  p.ctx.threads.parallel_for(p.panels(), grain, [&](int64_t begin, int64_t end) {
+    ThreadScratch::Lease lease(scratch);
+    int64_t n0 = begin * kPanel, n1 = std::min(p.N, end * kPanel);
+    multiply_columns(p.ctx, rows.data, rows.lda, w, n0, n1, p.M, p.c.template row<R>(0) + n0, p.c.stride(),
+                     lease.take(panel_scratch_bytes(p.gemm)));
+  });
+  p.ctx.arena.rewind(mark);
+}
+
 // A stretch of k: `blocks` blocks of up to kKBlock values, each packed for itself.
 template <class R>
 struct Stretch {
@@ -288,6 +317,16 @@ void matmul_packed(Ctx& ctx, const Operand& a, const std::byte* panels, int64_t 
                    Accumulate mode) {
   if (M == 0 || N == 0) return;
   ctx.with_real([&](auto real) { multiply_by_rows(product<decltype(real)>(ctx, a, M, N, K, c, mode), panels); });
+}
+
+void matmul_weight(Ctx& ctx, const Operand& a, const Weight& w, int64_t M, Tensor c) {
+  int64_t N = w.rows(), K = w.cols();
+  if (M == 0 || N == 0) return;
+  if (keeps_panels(ctx, w)) return matmul_packed(ctx, a, packed_panels(ctx, w), M, N, K, c, Accumulate::kSet);
+  ctx.with_real([&](auto real) {
+    using R = decltype(real);
+    multiply_by_columns(product<R>(ctx, a, M, N, K, c, Accumulate::kSet), w);
+  });
 }
 
 }  // namespace unha::ops

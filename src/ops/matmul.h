@@ -27,5 +27,7 @@ const std::byte* packed_panels(Ctx& ctx, const Weight& w);
 // C = A . W^T with those panels.
 void matmul_packed(Ctx& ctx, const Operand& a, const std::byte* panels, int64_t M, int64_t N, int64_t K, Tensor c,
                    kernels::Accumulate mode);
+// C[M, N] = A . W^T of a weight as it is stored (ops/panels.h): with kept panels, or panel by panel.
+void matmul_weight(Ctx& ctx, const Operand& a, const Weight& w, int64_t M, Tensor c);
 
 }  // namespace unha::ops

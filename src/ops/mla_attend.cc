@@ -4,6 +4,8 @@
 #include <cstring>
 
 #include "ops/mla_attend_parts.h"
+#include "ops/panels.h"
+#include "ops/thread_scratch.h"
 
 namespace unha::ops {
 
@@ -43,21 +45,77 @@ struct Scratch {
   }
 };
 
+// A head's W_UK or W_UV within a weight: rows * cols numbers one after the other, the first one number `first`. k of
+// its panels runs down the rows or along them.
+struct HeadBlock {
+  const Weight* weight;
+  int64_t first, rows, cols;
+  bool k_down;
+
+  int64_t size() const { return rows * cols; }
+};
+
+HeadBlock uk_block(const MlaWeights& w, const MlaShape& s, int64_t h) {
+  if (w.kv_b == nullptr) return {w.k_b, h * s.latent * s.nope, s.latent, s.nope, false};
+  return {w.kv_b, h * (s.nope + s.v) * s.latent, s.nope, s.latent, true};
+}
+HeadBlock uv_block(const MlaWeights& w, const MlaShape& s, int64_t h) {
+  if (w.kv_b == nullptr) return {w.v_b, h * s.v * s.latent, s.v, s.latent, false};
+  return {w.kv_b, (h * (s.nope + s.v) + s.nope) * s.latent, s.v, s.latent, false};
+}
+
+// `size` numbers of a stored matrix from number `first` on.
+void widen_numbers(const StoredMatrix& m, int64_t first, int64_t size, float* out) {
+  while (size > 0) {
+    int64_t row = first / m.cols, col = first % m.cols, n = std::min(size, m.cols - col);
+    m.widen(row, col, n, out);
+    first += n;
+    size -= n;
+    out += n;
+  }
+}
+
+// scratch: of size() floats, where the weight is stored.
+template <class R>
+void pack_block(const Core<R>& core, const HeadBlock& block, [[maybe_unused]] float* scratch, std::byte* dst) {
+  const Weight& w = *block.weight;
+  DType dtype = w.value.dtype();
+  const std::byte* src = w.value.bytes() + block.first * dtype_bytes(dtype);
+  if (!w.stored.empty()) {
+    if constexpr (sizeof(R) == sizeof(float)) widen_numbers(w.stored, block.first, block.size(), scratch);
+    dtype = DType::kF32;
+    src = reinterpret_cast<const std::byte*>(scratch);
+  }
+  if (block.k_down) {
+    core.pack_weight(src, dtype, block.cols, 1, block.rows, block.cols, dst);
+  } else {
+    core.pack_weight(src, dtype, 1, block.cols, block.cols, block.rows, dst);
+  }
+}
+
 // Panels of W_UK (B[nope][latent]) in form 0 and of W_UV (B[latent][v]) in form 1, head by head, once per version.
 template <class R>
-void pack_weights(Ctx& ctx, const Core<R>& core, const Weight& w) {
-  if (w.forms[0].version == w.version && w.forms[1].version == w.version) return;
+void pack_weights(Ctx& ctx, const Core<R>& core, const MlaWeights& w, const Weight& k, const Weight& v) {
+  if (k.forms[0].version == k.version && v.forms[1].version == v.version) return;
   const MlaShape& s = core.shape;
-  std::byte* uk = w.forms[0].resize(static_cast<size_t>(s.heads * core.uk_panels));
-  std::byte* uv = w.forms[1].resize(static_cast<size_t>(s.heads * core.uv_panels));
+  std::byte* uk = k.forms[0].resize(static_cast<size_t>(s.heads * core.uk_panels));
+  std::byte* uv = v.forms[1].resize(static_cast<size_t>(s.heads * core.uv_panels));
+  bool stored = !k.stored.empty() || !v.stored.empty();
+  UNHA_CHECK(!stored || sizeof(R) == sizeof(float), "mla_attend: a stored weight in class f64");
+  auto mark = ctx.arena.mark();
+  int64_t most = stored ? std::max(s.nope, s.v) * s.latent : 0;
+  ThreadScratch scratch(ctx, most * static_cast<int64_t>(sizeof(float)));
   ctx.threads.parallel_for(s.heads, 1, [&](int64_t begin, int64_t end) {
+    ThreadScratch::Lease lease(scratch);
+    auto* widened = lease.take_array<float>(most);
     for (int64_t h = begin; h < end; ++h) {
-      int64_t row = h * core.b_rows();
-      core.pack_weight(w.value, row, w.value.stride(), 1, s.nope, s.latent, uk + h * core.uk_panels);
-      core.pack_weight(w.value, row + s.nope, 1, w.value.stride(), s.latent, s.v, uv + h * core.uv_panels);
+      pack_block(core, uk_block(w, s, h), widened, uk + h * core.uk_panels);
+      pack_block(core, uv_block(w, s, h), widened, uv + h * core.uv_panels);
     }
   });
-  w.forms[0].version = w.forms[1].version = w.version;
+  ctx.arena.rewind(mark);
+  k.forms[0].version = k.version;
+  v.forms[1].version = v.version;
 }
 
 // Rounds [c_kv ; k_rope] into the segments' key rows.
@@ -87,7 +145,7 @@ void absorb(const Core<R>& core, const Call<R>& call, const Tile& tile, const Sc
     R* reals = s.reals + h * core.width;
     int64_t ld = tile.heads * core.width;
     core.attend.round_rows(head, q.stride(), tile.tokens, shape.nope, s.nope, core.nope_ld, core.nope_ld);
-    core.gemm.multiply(s.nope, core.nope_ld, call.wkv_b->forms[0].data + (tile.head + h) * core.uk_panels, tile.tokens,
+    core.gemm.multiply(s.nope, core.nope_ld, call.uk->forms[0].data + (tile.head + h) * core.uk_panels, tile.tokens,
                        shape.latent, shape.nope, reals, ld, Accumulate::kSet);
     for (int64_t t = 0; t < tile.tokens; ++t) {
       std::memcpy(reals + t * ld + shape.latent, head + t * q.stride() + shape.nope,
@@ -171,7 +229,7 @@ void forward_tile(const Core<R>& core, const Call<R>& call, const Tile& tile, co
   for (int64_t h = 0; h < tile.heads; ++h) {
     int64_t head = tile.head + h;
     core.gemm.multiply(mixed + h * core.mixed_ld * core.bytes, tile.heads * core.mixed_ld,
-                       call.wkv_b->forms[1].data + head * core.uv_panels, tile.tokens, core.shape.v, core.shape.latent,
+                       call.uv->forms[1].data + head * core.uv_panels, tile.tokens, core.shape.v, core.shape.latent,
                        out + head * core.shape.v, call.out.stride(), Accumulate::kSet);
   }
 }
@@ -237,11 +295,16 @@ void forward(Ctx& ctx, const Core<R>& core, const Call<R>& call) {
 }
 
 template <class R>
-Tensor run(Ctx& ctx, const Tensor& q, const Tensor& c_kv, const Tensor& k_rope, const Weight& w, const MlaShape& shape,
-           std::span<const Segment> segments, std::span<const CacheRows> caches, const Tensor& chosen) {
+Tensor run(Ctx& ctx, const Tensor& q, const Tensor& c_kv, const Tensor& k_rope, const MlaWeights& w,
+           const MlaShape& shape, std::span<const Segment> segments, std::span<const CacheRows> caches,
+           const Tensor& chosen) {
   Core<R> core(ctx, shape);
   int64_t N = q.rows(), rows = N * shape.heads;
-  Call<R> call{q, c_kv, k_rope, ctx.make(N, shape.heads * shape.v), &w, shape};
+  Call<R> call{q, c_kv, k_rope, ctx.make(N, shape.heads * shape.v), w.kv_b, w.kv_b, w.kv_b, shape};
+  if (w.kv_b == nullptr) {
+    call.uk = w.k_b;
+    call.uv = w.v_b;
+  }
   auto mark = ctx.arena.mark();
   auto* kept = ctx.arena.allocate<Segment>(static_cast<int64_t>(segments.size()));
   std::copy(segments.begin(), segments.end(), kept);
@@ -255,7 +318,7 @@ Tensor run(Ctx& ctx, const Tensor& q, const Tensor& c_kv, const Tensor& k_rope, 
     call.saved.row_max = ctx.arena.allocate<R>(rows);
     call.saved.inv_sum = ctx.arena.allocate<R>(rows);
   }
-  pack_weights(ctx, core, w);
+  pack_weights(ctx, core, w, *call.uk, *call.uv);
   forward(ctx, core, call);
   if (ctx.tape != nullptr) {
     ctx.tape->record("mla_attend", [call, c = ctx]() mutable {
@@ -267,17 +330,29 @@ Tensor run(Ctx& ctx, const Tensor& q, const Tensor& c_kv, const Tensor& k_rope, 
   return call.out;
 }
 
+void check_weights(const Ctx& ctx, const MlaWeights& w, const MlaShape& s) {
+  if (w.kv_b != nullptr) {
+    UNHA_CHECK(w.kv_b->rows() == s.heads * (s.nope + s.v) && w.kv_b->cols() == s.latent, "mla_attend: wkv_b [{}, {}]",
+               w.kv_b->rows(), w.kv_b->cols());
+    check_gradients(ctx, *w.kv_b, "mla_attend");
+    return;
+  }
+  auto size = [](const Weight& weight) { return weight.rows() * weight.cols(); };
+  UNHA_CHECK(size(*w.k_b) == s.heads * s.nope * s.latent && size(*w.v_b) == s.heads * s.v * s.latent,
+             "mla_attend: k_b of {} numbers, v_b of {}", size(*w.k_b), size(*w.v_b));
+  UNHA_CHECK(ctx.tape == nullptr, "mla_attend: gradients of weights in two parts");
+}
+
 }  // namespace
 }  // namespace mla
 
-Tensor mla_attend(Ctx& ctx, Tensor q, Tensor c_kv, Tensor k_rope, const Weight& wkv_b, const MlaShape& shape,
+Tensor mla_attend(Ctx& ctx, Tensor q, Tensor c_kv, Tensor k_rope, const MlaWeights& weights, const MlaShape& shape,
                   std::span<const Segment> segments, std::span<const CacheRows> caches, const Tensor& chosen) {
   UNHA_CHECK(q.cols() == shape.heads * (shape.nope + shape.rope) && c_kv.cols() == shape.latent &&
                  k_rope.cols() == shape.rope && q.rows() == c_kv.rows() && q.rows() == k_rope.rows(),
              "mla_attend: q [{}, {}], c_kv [{}, {}], k_rope [{}, {}]", q.rows(), q.cols(), c_kv.rows(), c_kv.cols(),
              k_rope.rows(), k_rope.cols());
-  UNHA_CHECK(wkv_b.rows() == shape.heads * (shape.nope + shape.v) && wkv_b.cols() == shape.latent,
-             "mla_attend: wkv_b [{}, {}]", wkv_b.rows(), wkv_b.cols());
+  mla::check_weights(ctx, weights, shape);
   UNHA_CHECK(caches.empty() || (caches.size() == segments.size() && ctx.tape == nullptr),
              "mla_attend: {} caches for {} segments{}", caches.size(), segments.size(),
              ctx.tape != nullptr ? ", while a tape records" : "");
@@ -285,7 +360,7 @@ Tensor mla_attend(Ctx& ctx, Tensor q, Tensor c_kv, Tensor k_rope, const Weight& 
              "mla_attend: chosen keys [{}, {}] for {} tokens{}", chosen.rows(), chosen.cols(), q.rows(),
              ctx.tape != nullptr ? ", while a tape records" : "");
   return ctx.with_real([&](auto real) {
-    return mla::run<decltype(real)>(ctx, q, c_kv, k_rope, wkv_b, shape, segments, caches, chosen);
+    return mla::run<decltype(real)>(ctx, q, c_kv, k_rope, weights, shape, segments, caches, chosen);
   });
 }
 

@@ -21,16 +21,28 @@ struct MlaShape {
   double scale = 1;    // of the scores: softmax_scale() of ops/rope.h
 };
 
+// The weights that make keys and values of latents, in either form that files have. One matrix, per head the rows of
+// W_UK, then those of W_UV; or, as GGUF may have it, W_UK^T and W_UV of every head one after the other.
+struct MlaWeights {
+  const Weight* kv_b = nullptr;  // [H*(nope+v), R]
+  const Weight* k_b = nullptr;   // [H, R, nope]; used where kv_b is null
+  const Weight* v_b = nullptr;   // [H, v, R]
+
+  MlaWeights(const Weight& joined) : kv_b(&joined) {}
+  MlaWeights(const Weight& k, const Weight& v) : k_b(&k), v_b(&v) {}
+};
+
 namespace ops {
 
-// q [N, H*(nope+rope)], rope part rotated; c_kv [N, R], normed; k_rope [N, rope], rotated; wkv_b [H*(nope+v), R], per
-// head the rows of W_UK, then those of W_UV -> [N, H*v]. Causal within each segment.
+// q [N, H*(nope+rope)], rope part rotated; c_kv [N, R], normed; k_rope [N, rope], rotated -> [N, H*v].
+// Causal within each segment. The panels of the weights are kept, whatever they are stored as: they are small. A tape
+// wants the joined form, of floats.
 // caches: one per segment, of rows at least R+rope wide in ctx.operand() (a check): rows [0, pos0) are read, rows
 // [pos0, pos0+len) written, others never matter. Empty: no caches, all segments start at position 0; a tape wants this.
 // chosen [N, K] int32: the keys that each token attends to, positions in ascending order, as index_select() gives them;
 // a token at a position below K attends to all, whatever its row says. Keys form blocks of 64 by rank, so that all keys
 // chosen are the bytes of none chosen. Empty: all keys; a tape wants this.
-Tensor mla_attend(Ctx& ctx, Tensor q, Tensor c_kv, Tensor k_rope, const Weight& wkv_b, const MlaShape& shape,
+Tensor mla_attend(Ctx& ctx, Tensor q, Tensor c_kv, Tensor k_rope, const MlaWeights& weights, const MlaShape& shape,
                   std::span<const Segment> segments, std::span<const CacheRows> caches, const Tensor& chosen = {});
 
 }  // namespace ops

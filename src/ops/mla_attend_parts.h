@@ -47,8 +47,11 @@ struct Core : attend::ClassKernels<R> {
   // Packs rows [row0, ..) of a weight.
   void pack_weight(const Tensor& w, int64_t row0, int64_t k_stride, int64_t n_stride, int64_t K, int64_t N,
                    void* dst) const {
-    const std::byte* src = w.bytes() + row0 * w.stride() * dtype_bytes(w.dtype());
-    if (w.dtype() == DType::kBF16) {
+    pack_weight(w.bytes() + row0 * w.stride() * dtype_bytes(w.dtype()), w.dtype(), k_stride, n_stride, K, N, dst);
+  }
+  void pack_weight(const std::byte* src, DType dtype, int64_t k_stride, int64_t n_stride, int64_t K, int64_t N,
+                   void* dst) const {
+    if (dtype == DType::kBF16) {
       gemm.pack_b_bf16(reinterpret_cast<const uint16_t*>(src), k_stride, n_stride, K, N, dst);
     } else {
       gemm.pack_b(reinterpret_cast<const R*>(src), k_stride, n_stride, K, N, dst);
@@ -74,7 +77,8 @@ struct Tile {
 template <class R>
 struct Call {
   Tensor q, c_kv, k_rope, out;
-  const Weight* wkv_b = nullptr;
+  const Weight* wkv_b = nullptr;              // of the backward; null: there is none, the weights came in two
+  const Weight *uk = nullptr, *uv = nullptr;  // whose form 0 holds the panels of W_UK, whose form 1 those of W_UV
   MlaShape shape;
   const Segment* segments = nullptr;  // in the arena
   const KeyRows* keys = nullptr;      // per segment, in the arena

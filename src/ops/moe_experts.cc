@@ -10,6 +10,7 @@
 #include "ops/matmul.h"
 #include "ops/moe_plan.h"
 #include "ops/operand_rows.h"
+#include "ops/panels.h"
 #include "ops/thread_scratch.h"
 
 namespace unha::ops {
@@ -45,7 +46,8 @@ void pack_weight(const GemmKernels<R>& gemm, const Tensor& w, bool by_columns, s
   }
 }
 
-// Brings the forward panels of all experts up to date: what packed_panels does, in one hand-out instead of one each.
+// Brings the forward panels of all experts up to date that are kept: what packed_panels does, in one hand-out instead
+// of one each.
 template <class R>
 void refresh_panels(Ctx& ctx, const MoePlan& plan) {
   const auto& gemm = ctx.kernels<R>().gemm(ctx.numerics);
@@ -55,7 +57,7 @@ void refresh_panels(Ctx& ctx, const MoePlan& plan) {
   for (int64_t e = 0; e < plan.experts; ++e) {
     if (plan.count(e) == 0) continue;
     for (const Weight* w : {plan.weights[e].gate, plan.weights[e].up, plan.weights[e].down}) {
-      if (w->forms[0].version == w->version) continue;
+      if (w->forms[0].version == w->version || !keeps_panels(ctx, *w)) continue;
       w->forms[0].resize(static_cast<size_t>(gemm.b_bytes(w->cols(), w->rows())));
       stale[count++] = w;
     }
@@ -81,7 +83,7 @@ struct Forward {
   int64_t scratch_bytes() const {
     int64_t F = plan.widest();
     return gemm.a_bytes(kTile, plan.cols) + gemm.a_bytes(kTile, F) +
-           (kTile * 2 + 1) * F * static_cast<int64_t>(sizeof(R));
+           (kTile * 2 + 1) * F * static_cast<int64_t>(sizeof(R)) + panel_scratch_bytes(gemm);
   }
 
   void tile(const ThreadScratch& scratch, const MoeTile& t) const {
@@ -92,15 +94,16 @@ struct Forward {
     const std::byte* a = x.rows(plan.token + t.begin, t.rows, lease.take(gemm.a_bytes(t.rows, D)), &lda);
     R* gu = gate_up != nullptr ? gate_up + plan.hidden_at(t.begin, 2 * plan.hidden, 2 * plan.shared_hidden)
                                : lease.take_array<R>(t.rows * 2 * F);
-    gemm.multiply(a, lda, w.gate->forms[0].data, t.rows, F, D, gu, 2 * F, Accumulate::kSet);
-    gemm.multiply(a, lda, w.up->forms[0].data, t.rows, F, D, gu + F, 2 * F, Accumulate::kSet);
+    std::byte* panels = lease.take(panel_scratch_bytes(gemm));
+    multiply_columns(ctx, a, lda, *w.gate, 0, F, t.rows, gu, 2 * F, panels);
+    multiply_columns(ctx, a, lda, *w.up, 0, F, t.rows, gu + F, 2 * F, panels);
     std::byte* h = lease.take(gemm.a_bytes(t.rows, F));
     R* row = lease.take_array<R>(F);
     for (int64_t i = 0; i < t.rows; ++i) {
       ctx.kernels<R>().rows.swiglu(gu + i * 2 * F, gu + i * 2 * F + F, F, row);
       gemm.pack_a(row, F, 1, 1, F, h + i * lda_h * gemm.element_bytes, lda_h);
     }
-    gemm.multiply(h, lda_h, w.down->forms[0].data, t.rows, D, F, results + t.begin * D, D, Accumulate::kSet);
+    multiply_columns(ctx, h, lda_h, *w.down, 0, D, t.rows, results + t.begin * D, D, panels);
   }
 };
 
@@ -150,11 +153,13 @@ struct FewTokens {
     for (int64_t r = 0; r < plan.rows(); ++r) {
       std::memcpy(operands + r * lda * element, pass.x.row(plan.token[r]), static_cast<size_t>(gemm.a_bytes(1, D)));
     }
+    ThreadScratch scratch(pass.ctx, panel_scratch_bytes(gemm));
     for_tiles(pass.ctx, column_tasks(2, false), [&](const MoeTile& t) {
+      ThreadScratch::Lease lease(scratch);
       int64_t e = t.expert / 2, part = t.expert % 2, row = plan.begin[e];
       const Weight* w = part == 0 ? plan.weights[e].gate : plan.weights[e].up;
-      gemm.multiply(operands + row * lda * element, lda, w->forms[0].data + t.begin / kPanel * gemm.panel_bytes(D),
-                    plan.count(e), t.rows, D, gate_up + (2 * row + part) * W + t.begin, 2 * W, Accumulate::kSet);
+      multiply_columns(pass.ctx, operands + row * lda * element, lda, *w, t.begin, t.begin + t.rows, plan.count(e),
+                       gate_up + (2 * row + part) * W + t.begin, 2 * W, lease.take(panel_scratch_bytes(gemm)));
     });
     std::byte* hidden = operands + plan.rows() * lda * element;
     int64_t ldh = gemm.padded_k(W);
@@ -167,10 +172,11 @@ struct FewTokens {
       }
     });
     for_tiles(pass.ctx, column_tasks(1, true), [&](const MoeTile& t) {
-      int64_t row = plan.begin[t.expert], F = plan.width(t.expert);
-      const std::byte* panels = plan.weights[t.expert].down->forms[0].data + t.begin / kPanel * gemm.panel_bytes(F);
-      gemm.multiply(hidden + row * ldh * element, ldh, panels, plan.count(t.expert), t.rows, F,
-                    pass.results + row * D + t.begin, D, Accumulate::kSet);
+      ThreadScratch::Lease lease(scratch);
+      int64_t row = plan.begin[t.expert];
+      multiply_columns(pass.ctx, hidden + row * ldh * element, ldh, *plan.weights[t.expert].down, t.begin,
+                       t.begin + t.rows, plan.count(t.expert), pass.results + row * D + t.begin, D,
+                       lease.take(panel_scratch_bytes(gemm)));
     });
   }
 };
@@ -409,6 +415,10 @@ Tensor moe_experts(Ctx& ctx, Tensor x, const Routing& routing, std::span<const E
   UNHA_CHECK(routing.ids.cols() <= kMaxExpertsPerToken, "moe_experts: {} experts per token", routing.ids.cols());
   Saved s{plan_experts(ctx, x, routing, experts, shared), routing, x, ctx.make(x.rows(), x.cols())};
   if (x.rows() == 0) return s.y;
+  for (int64_t e = 0; ctx.tape != nullptr && e < s.plan.experts; ++e) {
+    const ExpertWeights& w = s.plan.weights[e];
+    for (const Weight* weight : {w.gate, w.up, w.down}) check_gradients(ctx, *weight, "moe_experts");
+  }
   ctx.with_real([&](auto real) {
     using R = decltype(real);
     if (ctx.tape != nullptr) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "quant/stored_matrix.h"
 #include "tensor/tensor.h"
 
 namespace unha {
@@ -31,12 +32,16 @@ struct Weight {
   // [out, in] for linear layers, [1, D] for vectors, [V, D] for embeddings and tables. f32 or bf16 (widened exactly
   // where needed); f64 in class f64.
   Tensor value;
+  // As its file stores it, where those bytes cannot be a tensor of f32 or bf16: another format, scales beside it, or
+  // not aligned. value is then empty and kernels widen from here, panel by panel (ops/panels.h); there is no gradient.
+  StoredMatrix stored;
   Tensor grad;  // same shape, the class's real; empty: no gradient wanted
   uint64_t version = 1;
   mutable PackedForm forms[2];  // [0]: linear's or MLA's W_UK panels; [1]: MLA's W_UV panels
 
-  int64_t rows() const { return value.rows(); }
-  int64_t cols() const { return value.cols(); }
+  bool empty() const { return value.empty() && stored.empty(); }
+  int64_t rows() const { return stored.empty() ? value.rows() : stored.rows; }
+  int64_t cols() const { return stored.empty() ? value.cols() : stored.cols; }
   bool wants_grad() const { return !grad.empty(); }
 };
 
