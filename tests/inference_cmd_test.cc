@@ -46,7 +46,7 @@ class InferenceCmd : public testing::Test {
 
 TEST_F(InferenceCmd, GoldenContinuationsComeOutOfRunWithAndWithoutDrafts) {
   for (const char* name : {"v3-f32", "v3-mtp"}) {
-    std::string dir = std::string(UNHA_SOURCE_DIR) + "/tests/goldens/" + name;
+    std::string dir = std::string(UNHA_SOURCE_DIR "/tests/goldens/") + name;
     Json golden = parse_json(read_file(dir + "/golden.json"), "golden.json");
     for (const Json& greedy : golden["greedy"]) {
       std::string ids;
@@ -106,9 +106,9 @@ TEST_F(InferenceCmd, MistakesAreOneLineThatNamesThem) {
             "unha: error: the prompt has 5 tokens, the context holds 4; shorten the prompt or give a larger --ctx\n");
   EXPECT_EQ(cli({"run", model_, "--ids", "319,320"}), 1);
   EXPECT_NE(error_.find("320"), std::string::npos) << error_;
-  EXPECT_EQ(cli({"run", std::string(UNHA_SOURCE_DIR) + "/tests/goldens/v3-f32", "-p", "x"}), 1);
+  EXPECT_EQ(cli({"run", std::string(UNHA_SOURCE_DIR "/tests/goldens/v3-f32"), "-p", "x"}), 1);
   EXPECT_NE(error_.find("tokenizer"), std::string::npos) << error_;
-  EXPECT_EQ(cli({"run", std::string(UNHA_SOURCE_DIR) + "/tests/goldens/v3-f32", "--ids", "1", "--speculative", "mtp"}),
+  EXPECT_EQ(cli({"run", std::string(UNHA_SOURCE_DIR "/tests/goldens/v3-f32"), "--ids", "1", "--speculative", "mtp"}),
             1);
 }
 
@@ -133,7 +133,54 @@ TEST_F(InferenceCmd, InspectCountsParametersAndShowsEngram) {
   EXPECT_EQ(all["tokenizer"]["tokens"], Tokenizer::load(model_).size());
   EXPECT_EQ(all["chat_template"], "unha");
   EXPECT_GT(all["parameters_total"].get<int64_t>(), all["parameters_active"].get<int64_t>());
+  EXPECT_TRUE(all["misfits"].empty());
   EXPECT_EQ(cli({"inspect", model_}), 0);
+}
+
+TEST_F(InferenceCmd, InspectShowsFormatsByGroup) {
+  std::string shared = shared_dir();
+  if (shared.empty()) GTEST_SKIP() << "../shared is not there";
+  Json all = json({"inspect", shared + "/goldens/v3-mtp-fp8"});
+  Json groups = Json::object();
+  int64_t parameters = 0, bytes = 0;
+  for (const Json& group : all["groups"]) {
+    groups[group["name"].get<std::string>()] = group;
+    parameters += group["parameters"].get<int64_t>();
+    bytes += group["bytes"].get<int64_t>();
+    int64_t by_format = 0;
+    for (const auto& [name, size] : group["formats"].items()) by_format += size.get<int64_t>();
+    EXPECT_EQ(by_format, group["bytes"]) << group;
+  }
+  EXPECT_EQ(parameters, all["parameters_total"]);
+  int64_t unused = all["unused_tensors"].size();
+  EXPECT_GT(unused, 0);  // the module's copies of embedding and head
+  EXPECT_LT(bytes, all["bytes"].get<int64_t>());
+  for (const char* name :
+       {"embedding", "norms", "attention", "router", "experts", "shared experts", "dense mlp", "head", "mtp"}) {
+    EXPECT_TRUE(groups.contains(name)) << name;
+  }
+  EXPECT_EQ(groups["experts"]["tensors"], 3 * 6);
+  EXPECT_EQ(groups["experts"]["formats"].size(), 1U);
+  EXPECT_TRUE(groups["experts"]["formats"].contains("F8_E4M3"));
+  EXPECT_TRUE(groups["embedding"]["formats"].contains("BF16"));
+  EXPECT_TRUE(groups["mtp"]["formats"].contains("F8_E4M3"));
+}
+
+TEST_F(InferenceCmd, InspectListsAllThatDoesNotFit) {
+  Json config = parse_json(read_file(model_ + "/config.json"), "config.json");
+  config["moe_intermediate_size"] = 25;
+  write_file_atomic(model_ + "/config.json", config.dump());
+  EXPECT_EQ(cli({"inspect", model_, "--json"}), 1);
+  EXPECT_NE(error_.find("81 tensors do not fit"), std::string::npos) << error_;
+  Json all = parse_json(out_, "output");
+  EXPECT_EQ(all["misfits"].size(), 3U * 9 * 3);  // more than an error lists
+  EXPECT_EQ(cli({"inspect", model_}), 1);
+  EXPECT_NE(out_.find("does not fit       model.layers.1.mlp.experts.0.down_proj.weight: expected [32, 25], found [32, "
+                      "24] in model.safetensors"),
+            std::string::npos)
+      << out_;
+  EXPECT_EQ(cli({"run", model_, "--ids", "1"}), 1);
+  EXPECT_NE(error_.find("81 of "), std::string::npos) << error_;
 }
 
 class ChatTest : public InferenceCmd {

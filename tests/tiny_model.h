@@ -3,6 +3,7 @@
 // at zero, written as a Hugging Face folder.
 #pragma once
 
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,8 @@ inline Json tiny_config(int64_t vocab = 101) {
   return config;
 }
 
-inline void write_tiny_model(const std::string& dir, int64_t vocab = 101) {
+// stored: of everything but constants: F32, BF16 or F64.
+inline void write_tiny_model(const std::string& dir, int64_t vocab = 101, DType stored = DType::kF32) {
   Json config = tiny_config(vocab);
   std::unique_ptr<Model> model = build_model(config, "tiny model");
   model->params().allocate(Numerics::kF32, false);
@@ -51,7 +53,19 @@ inline void write_tiny_model(const std::string& dir, int64_t vocab = 101) {
   model->engram()->create(canonical);
   std::vector<TensorSource> tensors;
   for (const Param* param : model->params().by_name()) {
-    tensors.push_back({param->name, param->weight.value.dtype(), param->shape, param->weight.value.bytes(), {}});
+    const float* values = param->weight.value.data<float>();
+    auto fill = [values, stored](int64_t begin, int64_t count, std::byte* out) {
+      for (int64_t i = 0; i < count; ++i) {
+        float value = values[begin + i];
+        double wide = static_cast<double>(value);
+        uint16_t half = f32_to_bf16(value);
+        const void* from = &value;
+        if (stored == DType::kF64) from = &wide;
+        if (stored == DType::kBF16) from = &half;
+        std::memcpy(out + i * dtype_bytes(stored), from, static_cast<size_t>(dtype_bytes(stored)));
+      }
+    };
+    tensors.push_back({param->name, stored, param->shape, nullptr, fill});
   }
   for (const Constant& constant : model->params().constants()) {
     tensors.push_back({constant.name, constant.dtype, constant.shape, constant.bytes.data(), {}});

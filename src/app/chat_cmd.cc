@@ -104,7 +104,7 @@ int chat(const Global& global, const ChatArgs& args) {
   if (!generate.seed) generate.seed = std::random_device()();
   generate_options(generate);
   std::string model = args.model.empty() ? bundled_model() : args.model;
-  auto engine = open_engine(global, model, generate.context, generate.prefill_chunk);
+  auto engine = open_engine(global, model, generate.context, generate.prefill_chunk, generate.mmap);
   ChatSession session(*engine, generate, [](const std::string& text) { fmt::print(stderr, "{}\n", text); });
   Repl repl(session, global.quiet);
   int code = 0;

@@ -26,6 +26,7 @@ struct EvalArgs {
   int64_t limit = 0;
   int64_t max_tokens = 512;
   bool json = false;
+  bool mmap = false;
 };
 
 struct FileScore {
@@ -77,7 +78,7 @@ void print_scores(const std::vector<FileScore>& scores, int64_t bytes, const Tex
 }
 
 int eval_bpb(const Global& global, const EvalArgs& args) {
-  auto engine = open_engine(global, args.model, args.context, 256);
+  auto engine = open_engine(global, args.model, args.context, 256, args.mmap);
   std::vector<std::vector<int32_t>> texts;
   std::vector<FileScore> scores;
   double all = 0;
@@ -184,7 +185,7 @@ int eval_tasks(const Global& global, const EvalArgs& args) {
     if (args.limit > 0 && static_cast<int64_t>(some.size()) > args.limit) some.resize(static_cast<size_t>(args.limit));
     items.insert(items.end(), some.begin(), some.end());
   }
-  auto engine = open_engine(global, args.model, args.context, 256);
+  auto engine = open_engine(global, args.model, args.context, 256, args.mmap);
   engine->need_tokenizer();
   std::optional<ChatTemplate> chat = engine->chat_template();
   if (!chat)
@@ -216,6 +217,7 @@ void add_eval_command(CLI::App& root, Global& global, Action& action) {
     cmd->add_option("MODEL", args->model, "model folder")->required();
     cmd->add_option("--ctx", args->context, "context in tokens; 0: the model's, at most 8192")->capture_default_str();
     cmd->add_flag("--json", args->json, "one JSON object on standard output");
+    add_mmap_option(*cmd, args->mmap);
   };
   CLI::App* bpb = group->add_subcommand("bpb", "bits per byte of text files: windows of the context, stride of half");
   common(bpb);

@@ -53,6 +53,11 @@ void add_generate_options(CLI::App& cmd, GenerateArgs& args, const std::string& 
   cmd.add_option("--ctx", args.context, "context in tokens; 0: the model's, at most 8192")->capture_default_str();
   cmd.add_option("--prefill-chunk", args.prefill_chunk, "tokens of a prompt that are read at once")
       ->capture_default_str();
+  add_mmap_option(cmd, args.mmap);
+}
+
+void add_mmap_option(CLI::App& cmd, bool& mmap) {
+  cmd.add_flag("--mmap", mmap, "run a model larger than memory: its pages are read from the disk again and again");
 }
 
 GenerateOptions generate_options(const GenerateArgs& args) {
@@ -76,7 +81,7 @@ void note_unknown_keys(const Global& global, const Model& model) {
 }
 
 std::unique_ptr<Engine> open_engine(const Global& global, const std::string& path, int64_t context,
-                                    int64_t prefill_chunk) {
+                                    int64_t prefill_chunk, bool mmap) {
   if (prefill_chunk < 1) throw_error(ErrorCode::kUsage, "--prefill-chunk: expected 1 or more, found {}", prefill_chunk);
   EngineOptions options;
   options.threads = global.threads;
@@ -85,6 +90,7 @@ std::unique_ptr<Engine> open_engine(const Global& global, const std::string& pat
   options.allow_unknown_keys = global.allow_unknown_keys;
   options.context = context;
   options.prefill_chunk = prefill_chunk;
+  options.allow_mmap = mmap;
   std::unique_ptr<Progress> progress;
   options.progress = [&](int64_t done, int64_t all) {
     if (all < kSlowToLoad) return;

@@ -26,6 +26,7 @@ struct GenerateArgs {
   std::string prose;          // file; empty: none
   int64_t context = 0;
   int64_t prefill_chunk = 256;
+  bool mmap = false;
 };
 
 void add_generate_options(CLI::App& cmd, GenerateArgs& args, const std::string& seed_help);
@@ -37,7 +38,9 @@ GenerateOptions generate_options(const GenerateArgs& args);
 void note_unknown_keys(const Global& global, const Model& model);
 // Opens a model with what the command line says.
 std::unique_ptr<Engine> open_engine(const Global& global, const std::string& path, int64_t context,
-                                    int64_t prefill_chunk);
+                                    int64_t prefill_chunk, bool mmap);
+// --mmap, for every command that opens a model.
+void add_mmap_option(CLI::App& cmd, bool& mmap);
 // A session over the engine's whole context. Error(kInvalidArgument) if it shall draft and the model cannot.
 std::unique_ptr<Session> open_session(Engine& engine, bool speculate);
 

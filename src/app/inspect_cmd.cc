@@ -5,7 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
-#include <map>
+#include <array>
 
 #include "app/generate_options.h"
 #include "app/progress.h"
@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "engine/engine.h"
 #include "model/engram.h"
+#include "model/tensor_groups.h"
 #include "text/tokenizer_config.h"
 
 namespace unha {
@@ -24,10 +25,11 @@ struct InspectArgs {
   bool json = false;
 };
 
-Json engram_json(Model& model, const Checkpoint& checkpoint) {
+// A constant that does not fit is among the misfits; its Engram cannot be shown.
+Json engram_json(Model& model, const ModelSource& source, bool fits) {
   EngramMemory* memory = model.engram();
-  if (memory == nullptr) return nullptr;
-  model.params().read_constants(checkpoint);
+  if (memory == nullptr || !fits) return nullptr;
+  model.params().read_constants(*source.checkpoint());
   model.bound();
   const EngramConfig& c = memory->config();
   std::vector<int64_t> orders;
@@ -51,26 +53,35 @@ Json engram_json(Model& model, const Checkpoint& checkpoint) {
           {"layers", layers}};
 }
 
-Json dtypes_json(const Checkpoint& checkpoint) {
-  std::map<std::string, std::pair<int64_t, int64_t>> by_dtype;  // elements, bytes
-  for (const auto& [name, info] : checkpoint.tensors()) {
-    auto& [elements, bytes] = by_dtype[std::string(dtype_name(info.dtype))];
-    elements += info.elements();
-    bytes += info.bytes;
-  }
+Json formats_json(const std::array<int64_t, kFormats>& bytes) {
   Json out = Json::object();
-  for (const auto& [name, sizes] : by_dtype) out[name] = {{"elements", sizes.first}, {"bytes", sizes.second}};
+  for (int i = 0; i < kFormats; ++i) {
+    int64_t n = bytes[static_cast<size_t>(i)];
+    if (n > 0) out[std::string(format_name(static_cast<Format>(i)))] = n;
+  }
   return out;
 }
 
-Json tokenizer_json(const Checkpoint& checkpoint) {
-  if (!checkpoint.has_file("tokenizer.json")) return nullptr;
-  Tokenizer t = Tokenizer::parse(checkpoint.read_text("tokenizer.json"), checkpoint.dir() + "/tokenizer.json");
-  return {{"tokens", t.size()}, {"sha256", t.sha256()}};
+Json groups_json(const Model& model, const ModelSource& source) {
+  Json out = Json::array();
+  for (const TensorGroup& group : group_tensors(model, source)) {
+    out.push_back({{"name", std::string(group.name)},
+                   {"tensors", group.tensors},
+                   {"parameters", group.parameters},
+                   {"bytes", group.bytes},
+                   {"formats", formats_json(group.format_bytes)}});
+  }
+  return out;
 }
 
-std::string template_name(const Checkpoint& checkpoint) {
-  TokenizerConfig config = TokenizerConfig::from_model_dir(checkpoint.dir());
+Json tokenizer_json(const ModelSource& source, const Model& model) {
+  std::optional<Tokenizer> t = read_tokenizer(source, model);
+  if (!t) return nullptr;
+  return {{"tokens", t->size()}, {"sha256", t->sha256()}};
+}
+
+std::string template_name(const ModelSource& source) {
+  TokenizerConfig config = read_tokenizer_config(source);
   try {
     std::optional<ChatTemplate> known = ChatTemplate::from_config(config);
     return known ? known->name() : "none";
@@ -79,25 +90,30 @@ std::string template_name(const Checkpoint& checkpoint) {
   }
 }
 
+// All that loading checks is checked here. What stops the model from loading is in "misfits", if it is the fault of
+// single tensors, else an Error.
 Json inspect(const Global& global, const std::string& path) {
-  Checkpoint checkpoint = Checkpoint::open(path);
-  std::string what = checkpoint.dir() + "/config.json";
-  Json config = parse_json(checkpoint.read_text("config.json"), what);
+  std::shared_ptr<const ModelSource> source = open_source(path);
+  std::string what = source->path() + "/config.json";
+  Json config = parse_json(source->read_text("config.json"), what);
   std::unique_ptr<Model> model = build_model(config, what, global.allow_unknown_keys);
   note_unknown_keys(global, *model);
   Numerics numerics = global.numerics ? *global.numerics : default_numerics(config, what);
-  int64_t context = model->max_positions();
-  Json engram = engram_json(*model, checkpoint);
+  std::vector<std::string> misfits;
+  model->params().match(*source, &misfits);
+  int64_t context = model->max_positions(), bytes = 0;
+  for (const SourceTensor* tensor : source->tensors()) bytes += tensor->bytes;
+  Json engram = engram_json(*model, *source, misfits.empty());
   ModelCosts costs = model->costs(context);
   DType operand = numerics == Numerics::kBF16x2 ? DType::kBF16 : DType::kF32;
-  MemoryPlan plan = plan_memory(*model, checkpoint, numerics, std::min(context, kDefaultContext), 256);
+  MemoryPlan plan = plan_memory(*model, *source, numerics, std::min(context, kDefaultContext), 256);
   return {{"path", path},
           {"model_type", config["model_type"]},
           {"parameters_total", costs.parameters_total},
           {"parameters_active", costs.parameters_active},
           {"table_parameters", costs.table_parameters},
-          {"bytes", checkpoint.weight_bytes()},
-          {"dtypes", dtypes_json(checkpoint)},
+          {"bytes", bytes},
+          {"groups", groups_json(*model, *source)},
           {"numerics", std::string(numerics_name(numerics))},
           {"context", context},
           {"vocab_size", model->vocab_size()},
@@ -112,14 +128,29 @@ Json inspect(const Global& global, const std::string& path) {
             {"owned", plan.owned},
             {"packed", plan.packed},
             {"cache", plan.cache},
-            {"step", plan.step}}},
-          {"tokenizer", tokenizer_json(checkpoint)},
-          {"chat_template", template_name(checkpoint)},
-          {"checksums", checkpoint.has_file("checksums.json") ? "verified" : "none"},
-          {"unused_tensors", model->params().unused_names(checkpoint)}};
+            {"step", plan.step},
+            {"needed", plan.needed(false)},
+            {"needed_with_mmap", plan.needed(true)},
+            {"available", available_memory()}}},
+          {"tokenizer", tokenizer_json(*source, *model)},
+          {"chat_template", template_name(*source)},
+          {"checksums", source->has_file("checksums.json") ? "verified" : "none"},
+          {"unused_tensors", model->params().unused_names(*source)},
+          {"misfits", misfits}};
 }
 
 std::string mb(const Json& bytes) { return number_text(bytes.get<double>() * 1e-6) + " MB"; }
+
+void print_groups(const Json& groups) {
+  for (const Json& g : groups) {
+    std::string formats;
+    for (const auto& [name, bytes] : g["formats"].items()) {
+      formats += fmt::format("{}{} {}", formats.empty() ? "" : ", ", name, mb(bytes));
+    }
+    fmt::print("  {:<16} {} tensors, {} parameters: {}\n", g["name"].get<std::string>(), g["tensors"].get<int64_t>(),
+               number_text(g["parameters"].get<double>()), formats);
+  }
+}
 
 void print_engram(const Json& e) {
   fmt::print("Engram             orders {}, {} heads each, rows of {}, {} rows per token, {} taps, gate {}\n",
@@ -139,16 +170,17 @@ void print_text(const Json& j) {
              j["hidden_size"].get<int64_t>(), j["vocab_size"].get<int64_t>(), j["mtp_depth"].get<int64_t>());
   fmt::print("parameters         {} total, {} active per token, {} in tables\n", count("parameters_total"),
              count("parameters_active"), count("table_parameters"));
-  fmt::print("weights            {}", mb(j["bytes"]));
-  for (const auto& [name, sizes] : j["dtypes"].items()) fmt::print("; {} {}", name, mb(sizes["bytes"]));
-  fmt::print("\nnumerics           {}\n", j["numerics"].get<std::string>());
+  fmt::print("weights            {}\n", mb(j["bytes"]));
+  print_groups(j["groups"]);
+  fmt::print("numerics           {}\n", j["numerics"].get<std::string>());
   fmt::print("context            {} tokens, cache {} bytes per token\n", j["context"].get<int64_t>(),
              j["kv_bytes_per_token"].get<int64_t>());
   fmt::print("FLOPs per token    {} forward, {} training\n", count("forward_flops_per_token"),
              count("training_flops_per_token"));
   const Json& m = j["memory"];
-  fmt::print("memory             {} mapped, {} copied, {} packed, {} cache, {} step\n", mb(m["mapped"]), mb(m["owned"]),
-             mb(m["packed"]), mb(m["cache"]), mb(m["step"]));
+  fmt::print("memory             {} needed, {} with --mmap ({} mapped, {} copied, {} packed, {} cache, {} step)\n",
+             mb(m["needed"]), mb(m["needed_with_mmap"]), mb(m["mapped"]), mb(m["owned"]), mb(m["packed"]),
+             mb(m["cache"]), mb(m["step"]));
   if (!j["engram"].is_null()) print_engram(j["engram"]);
   const Json& t = j["tokenizer"];
   fmt::print("tokenizer          {}\n", t.is_null() ? "none"
@@ -157,14 +189,16 @@ void print_text(const Json& j) {
   fmt::print("chat template      {}\n", j["chat_template"].get<std::string>());
   fmt::print("checksums          {}\n", j["checksums"].get<std::string>());
   for (const Json& name : j["unused_tensors"]) fmt::print("unused tensor      {}\n", name.get<std::string>());
+  for (const Json& misfit : j["misfits"]) fmt::print("does not fit       {}\n", misfit.get<std::string>());
 }
 
 }  // namespace
 
 void add_inspect_command(CLI::App& root, Global& global, Action& action) {
   auto args = std::make_shared<InspectArgs>();
-  CLI::App* cmd = root.add_subcommand("inspect", "what a model folder holds: sizes, memory, Engram, tokenizer");
-  cmd->add_option("PATH", args->path, "model folder")->required();
+  CLI::App* cmd = root.add_subcommand(
+      "inspect", "what a model holds: sizes, formats, memory, Engram, tokenizer, and what is missing");
+  cmd->add_option("PATH", args->path, "model folder, .safetensors or .gguf file")->required();
   cmd->add_flag("--json", args->json, "one JSON object on standard output");
   cmd->footer("Examples:\n  unha inspect models/unha-tiny\n  unha inspect out/smoke/last --json");
   cmd->callback([&global, &action, args] {
@@ -175,7 +209,8 @@ void add_inspect_command(CLI::App& root, Global& global, Action& action) {
       } else {
         print_text(json);
       }
-      return 0;
+      if (json["misfits"].empty()) return 0;
+      throw_error(ErrorCode::kCorrupt, "{}: {} tensors do not fit the config", args->path, json["misfits"].size());
     };
   });
 }

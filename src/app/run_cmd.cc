@@ -88,7 +88,7 @@ int run(const Global& global, const RunArgs& args) {
   }
   GenerateOptions options = generate_options(args.generate);
   options.digest = args.json;
-  auto engine = open_engine(global, args.model, args.generate.context, args.generate.prefill_chunk);
+  auto engine = open_engine(global, args.model, args.generate.context, args.generate.prefill_chunk, args.generate.mmap);
   std::optional<ChatTemplate> chat;
   if (!args.raw && !args.ids) chat = pick_template(*engine, args.generate.chat_template, args.generate.prose);
   auto [prompt, in_thought] = prompt_of(*engine, args, chat);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 
 #include "base/error.h"
 #include "engine/session.h"
@@ -28,38 +29,56 @@ int64_t pick_context(const Model& model, int64_t asked, const std::string& what)
   return asked > 0 ? asked : std::min(model.max_positions(), kDefaultContext);
 }
 
-void refuse_too_large(const MemoryPlan& plan, int64_t limit, const std::string& what, int64_t context) {
-  if (limit < 0 || plan.needed() <= limit) return;
+void refuse_too_large(const MemoryPlan& plan, const EngineOptions& options, const std::string& what, int64_t context) {
+  int64_t limit = options.memory_limit > 0 ? options.memory_limit : available_memory();
+  if (limit < 0 || plan.needed(options.allow_mmap) <= limit) return;
   auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / kMiB; };
-  throw Error(ErrorCode::kResource,
-              fmt::format("{}: needs {:.0f} MiB ({:.0f} copied weights, {:.0f} packed, {:.0f} cache for {} tokens, "
-                          "{:.0f} per step), but {:.0f} MiB are available",
-                          what, mib(plan.needed()), mib(plan.owned), mib(plan.packed), mib(plan.cache), context,
-                          mib(plan.step), mib(limit)),
-              "give a smaller --ctx or free memory");
+  std::string weights = options.allow_mmap ? "" : fmt::format("{:.0f} weights, ", mib(plan.mapped - plan.for_now));
+  std::string text = fmt::format(
+      "{}: needs {:.0f} MiB ({}{:.0f} copied weights, {:.0f} packed, {:.0f} cache for {} tokens, {:.0f} per step), but "
+      "{:.0f} MiB are available",
+      what, mib(plan.needed(options.allow_mmap)), weights, mib(plan.owned), mib(plan.packed), mib(plan.cache), context,
+      mib(plan.step), mib(limit));
+  throw Error(ErrorCode::kResource, text,
+              plan.needed(true) <= limit
+                  ? "free memory, or give --mmap: the weights are then read from the disk again and again, slower"
+                  : "give a smaller --ctx or free memory");
 }
 
-bool operand_role(ParamRole role) {
-  return role == ParamRole::kMatrix || role == ParamRole::kHead || role == ParamRole::kEmbedding ||
-         role == ParamRole::kTable;
+// The number behind `key` in a file of "key number" lines; -1: none.
+int64_t named_number(const char* path, const std::string& key) {
+  std::ifstream in(path);
+  std::string line, word;
+  while (std::getline(in, line)) {
+    std::istringstream words(line);
+    int64_t number = 0;
+    if (words >> word && word == key && words >> number) return number;
+  }
+  return -1;
 }
 
 }  // namespace
 
-MemoryPlan plan_memory(const Model& model, const Checkpoint& checkpoint, Numerics numerics, int64_t context,
+MemoryPlan plan_memory(const Model& model, const ModelSource& source, Numerics numerics, int64_t context,
                        int64_t chunk) {
   MemoryPlan plan;
   DType operand = numerics == Numerics::kBF16x2 ? DType::kBF16 : DType::kF32;
   int64_t widest = 0;
-  for (const Param* param : model.params().by_name()) {
-    const TensorInfo* info = checkpoint.find(param->name);
-    if (info == nullptr) continue;  // bind() will name it
-    bool in_place = info->dtype == DType::kF32 || (operand_role(param->role) && info->dtype == DType::kBF16);
-    (in_place ? plan.mapped : plan.owned) += param->size() * (in_place ? dtype_bytes(info->dtype) : 4);
-    if (param->role == ParamRole::kMatrix || param->role == ParamRole::kHead) {
-      plan.packed += param->size() * dtype_bytes(operand);
-      widest = std::max(widest, param->shape[0]);
+  std::vector<std::string> misfits;  // bind() will name them
+  for (const auto& [param, tensor] : model.params().match(source, &misfits)) {
+    Residence residence_of = residence(param->role, tensor->matrix, numerics);
+    bool head = &param->weight == &model.head();  // a tied one is looked up too
+    bool multiplied = param->role == ParamRole::kMatrix || param->role == ParamRole::kHead || head;
+    bool packed = param->always_packed || (multiplied && residence_of == Residence::kView &&
+                                           dtype_bytes(operand) <= format_block_bytes(tensor->matrix.format));
+    if (packed) plan.packed += param->size() * dtype_bytes(operand);
+    if (residence_of == Residence::kOwned) {
+      plan.owned += param->size() * static_cast<int64_t>(sizeof(float));
+    } else {
+      plan.mapped += tensor->bytes;
+      if (packed && param->role != ParamRole::kEmbedding) plan.for_now += tensor->bytes;
     }
+    if (multiplied) widest = std::max(widest, tensor->matrix.rows);
   }
   CacheLayout layout = model.cache_layout();
   plan.cache = layout.bytes_per_token(operand) * context;
@@ -70,14 +89,17 @@ MemoryPlan plan_memory(const Model& model, const Checkpoint& checkpoint, Numeric
 }
 
 int64_t available_memory() {
-  std::ifstream in("/proc/meminfo");
-  std::string key;
-  int64_t kib = 0;
-  while (in >> key >> kib) {
-    if (key == "MemAvailable:") return kib * 1024;
-    in.ignore(64, '\n');
+  int64_t machine = named_number("/proc/meminfo", "MemAvailable:");
+  if (machine >= 0) machine *= 1024;  // kB
+  // A container's limit; the page cache within it can be given back.
+  int64_t limit = -1, used = 0;
+  if (!(std::ifstream("/sys/fs/cgroup/memory.max") >> limit) ||
+      !(std::ifstream("/sys/fs/cgroup/memory.current") >> used)) {
+    return machine;
   }
-  return -1;
+  int64_t cached = std::max<int64_t>(0, named_number("/sys/fs/cgroup/memory.stat", "file"));
+  int64_t container = std::max<int64_t>(0, limit - used + cached);
+  return machine < 0 ? container : std::min(machine, container);
 }
 
 int64_t peak_rss_bytes() {
@@ -88,15 +110,20 @@ int64_t peak_rss_bytes() {
 
 std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOptions& options) {
   LoadedModel loaded;
-  loaded.checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(path));
-  std::string what = loaded.checkpoint->dir() + "/config.json";
-  Json config = parse_json(loaded.checkpoint->read_text("config.json"), what);
+  loaded.source = open_source(path);
+  const ModelSource& source = *loaded.source;
+  std::string what = source.path() + "/config.json";
+  Json config = parse_json(source.read_text("config.json"), what);
   loaded.model = build_model(config, what, options.allow_unknown_keys);
   loaded.numerics = options.numerics ? *options.numerics : default_numerics(config, what);
   int64_t context = pick_context(*loaded.model, options.context, path);
-  MemoryPlan plan = plan_memory(*loaded.model, *loaded.checkpoint, loaded.numerics, context, options.prefill_chunk);
-  refuse_too_large(plan, options.memory_limit > 0 ? options.memory_limit : available_memory(), path, context);
-  loaded.model->params().bind(loaded.checkpoint, loaded.numerics, options.progress);
+  ParamStore& params = loaded.model->params();
+  std::vector<std::string> misfits;
+  params.match(source, &misfits);
+  params.refuse_misfits(source, misfits);
+  MemoryPlan plan = plan_memory(*loaded.model, source, loaded.numerics, context, options.prefill_chunk);
+  refuse_too_large(plan, options, path, context);
+  params.bind(loaded.source, loaded.numerics, options.progress, !options.allow_mmap);
   loaded.model->bound();
   std::unique_ptr<Engine> engine(new Engine(std::move(loaded), options, context));
   engine->plan_ = plan;
@@ -122,27 +149,40 @@ Engine::Engine(LoadedModel loaded, const EngineOptions& options, int64_t context
   caches_.reserve(kSessionsAtOnce);
 }
 
-void Engine::load_text() {
-  const Checkpoint& checkpoint = *loaded_.checkpoint;
-  if (checkpoint.has_file("generation_config.json")) {
-    generation_end_ids_ = generation_end_ids(checkpoint.read_text("generation_config.json"),
-                                             checkpoint.dir() + "/generation_config.json");
-  }
-  if (!checkpoint.has_file("tokenizer.json")) return;
-  tokenizer_ = Tokenizer::parse(checkpoint.read_text("tokenizer.json"), checkpoint.dir() + "/tokenizer.json");
-  tokenizer_config_ = TokenizerConfig::from_model_dir(checkpoint.dir());
-  if (tokenizer_->size() > model().vocab_size()) {
+TokenizerConfig read_tokenizer_config(const ModelSource& source) {
+  return TokenizerConfig::from_files(
+      [&](const std::string& name) -> std::optional<std::string> {
+        if (!source.has_file(name)) return std::nullopt;
+        return source.read_text(name);
+      },
+      source.path());
+}
+
+std::optional<Tokenizer> read_tokenizer(const ModelSource& source, const Model& model) {
+  if (!source.has_file("tokenizer.json")) return std::nullopt;
+  Tokenizer tokenizer = Tokenizer::parse(source.read_text("tokenizer.json"), source.path() + "/tokenizer.json");
+  if (tokenizer.size() > model.vocab_size()) {
     throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("{}: the tokenizer has {} tokens, the model's vocabulary {}", checkpoint.dir(),
-                            tokenizer_->size(), model().vocab_size()),
+                fmt::format("{}: the tokenizer has {} tokens, the model's vocabulary {}", source.path(),
+                            tokenizer.size(), model.vocab_size()),
                 "the tokenizer belongs to another model");
   }
+  return tokenizer;
+}
+
+void Engine::load_text() {
+  constexpr const char* kGeneration = "generation_config.json";
+  if (const ModelSource& source = *loaded_.source; source.has_file(kGeneration)) {
+    generation_end_ids_ = generation_end_ids(source.read_text(kGeneration), source.path() + "/" + kGeneration);
+  }
+  tokenizer_ = read_tokenizer(*loaded_.source, model());
+  if (tokenizer_) tokenizer_config_ = read_tokenizer_config(*loaded_.source);
 }
 
 const Tokenizer& Engine::need_tokenizer() const {
   if (!tokenizer_) {
     throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("{}: the model has no tokenizer.json", checkpoint() ? checkpoint()->dir() : "model"),
+                fmt::format("{}: the model has no tokenizer.json", source() ? source()->path() : "model"),
                 "give token ids with --ids");
   }
   return *tokenizer_;

@@ -28,6 +28,7 @@ struct EngineOptions {
   int64_t prefill_chunk = 256;                     // tokens of a prompt per step
   int64_t memory_limit = 0;                        // bytes; 0: what the machine has available
   bool allow_unknown_keys = false;                 // of config.json: Model::unknown_keys() lists them
+  bool allow_mmap = false;                         // weights may exceed memory: pages are read again and again
   std::function<void(int64_t, int64_t)> progress;  // bytes read of bytes
 };
 
@@ -35,12 +36,14 @@ inline constexpr int64_t kDefaultContext = 8192;
 
 // What a session of the whole context will need, from shapes alone.
 struct MemoryPlan {
-  int64_t mapped = 0;  // weights used in place; the page cache holds them
-  int64_t owned = 0;   // weights copied because their stored type does not fit
-  int64_t packed = 0;  // panels for the kernels, at most
-  int64_t cache = 0;   // one session
-  int64_t step = 0;    // activations of one step, a guess from above
-  int64_t needed() const { return owned + packed + cache + step; }
+  int64_t mapped = 0;   // weights used where the files hold them: in memory they are pages of the page cache
+  int64_t for_now = 0;  // of these, read only to be packed: their pages may go afterwards
+  int64_t owned = 0;    // weights copied, widened: norms and the like
+  int64_t packed = 0;   // panels for the kernels, at most
+  int64_t cache = 0;    // one session
+  int64_t step = 0;     // activations of one step, a guess from above
+  // With allow_mmap, what is mapped need not stay in memory.
+  int64_t needed(bool allow_mmap) const { return (allow_mmap ? 0 : mapped - for_now) + owned + packed + cache + step; }
 };
 
 class Session;
@@ -56,7 +59,8 @@ struct StepItem {
 
 class Engine {
  public:
-  // A model directory. Error(kResource) with the plan if memory does not suffice, before any weight is read.
+  // Any path of open_source(). All misfits first, then Error(kResource) with the plan if memory does not suffice, both
+  // before any weight is read.
   static std::unique_ptr<Engine> open(const std::string& path, const EngineOptions& options);
   // A model that is there already. No tokenizer.
   Engine(std::unique_ptr<Model> model, Numerics numerics, const EngineOptions& options);
@@ -67,7 +71,7 @@ class Engine {
   Numerics numerics() const { return loaded_.numerics; }
   Isa isa() const { return isa_; }
   Ctx& ctx() { return ctx_; }
-  const Checkpoint* checkpoint() const { return loaded_.checkpoint.get(); }
+  const ModelSource* source() const { return loaded_.source.get(); }  // null: the model was not loaded
   const MemoryPlan& plan() const { return plan_; }
   int64_t context() const { return context_; }
   int64_t prefill_chunk() const { return prefill_chunk_; }
@@ -117,12 +121,16 @@ class Engine {
   std::vector<SequenceCache*> caches_;
 };
 
-// From shapes and stored types; the model has no values yet.
-MemoryPlan plan_memory(const Model& model, const Checkpoint& checkpoint, Numerics numerics, int64_t context,
+// From shapes and stored formats; the model needs no values yet. Parameters that do not fit the source are left out.
+MemoryPlan plan_memory(const Model& model, const ModelSource& source, Numerics numerics, int64_t context,
                        int64_t chunk);
 // "eos_token_id" of a generation_config.json, one id or a list; empty: it says nothing. Error(kInvalidArgument) if it
 // is anything else.
 std::vector<int32_t> generation_end_ids(std::string_view json, const std::string& what);
+// The tokenizer of a source, nothing if it has none. Error(kInvalidArgument) if it is longer than the vocabulary.
+std::optional<Tokenizer> read_tokenizer(const ModelSource& source, const Model& model);
+// tokenizer_config.json and its neighbours of a source; defaults where it has none.
+TokenizerConfig read_tokenizer_config(const ModelSource& source);
 int64_t available_memory();  // bytes; -1: unknown
 int64_t peak_rss_bytes();
 

@@ -177,6 +177,15 @@ const TensorInfo* Checkpoint::find(const std::string& name) const {
   return place == tensors_.end() ? nullptr : &place->second;
 }
 
+const std::string& Checkpoint::file_of(const TensorInfo& tensor) const {
+  for (const SafetensorsFile& file : files_) {
+    auto bytes = file.bytes();
+    if (tensor.data >= bytes.data() && tensor.data <= bytes.data() + bytes.size()) return file.path();
+  }
+  UNHA_CHECK(false, "tensor {} is in no file of {}", tensor.name, dir_);
+  return dir_;
+}
+
 int64_t Checkpoint::weight_bytes() const {
   int64_t sum = 0;
   for (const auto& [name, info] : tensors_) sum += info.bytes;

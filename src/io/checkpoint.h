@@ -27,6 +27,8 @@ class Checkpoint {
 
   const TensorMap& tensors() const { return tensors_; }
   const TensorInfo* find(const std::string& name) const;  // nullptr if there is none
+  // Path of the file that holds a tensor of tensors().
+  const std::string& file_of(const TensorInfo& tensor) const;
   int64_t weight_bytes() const;
   // The directory, a link at its end already followed, so that everything is read from one checkpoint.
   const std::string& dir() const { return dir_; }

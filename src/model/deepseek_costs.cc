@@ -78,7 +78,9 @@ ModelCosts DeepseekModel::costs(int64_t length) const {
       flops += 2 * dense;
       costs.table_parameters += layer->table().size();
       costs.engram_rows_per_token += e.columns();
-      costs.engram_bytes_per_token += e.width() * dtype_bytes(layer->table().weight.value.dtype());
+      const Weight& table = layer->table().weight;
+      int64_t row = table.stored.empty() ? e.row_width() * dtype_bytes(table.value.dtype()) : table.stored.row_bytes;
+      costs.engram_bytes_per_token += e.columns() * row;
     }
   }
   costs.forward_flops_per_token = flops;

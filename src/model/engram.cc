@@ -97,7 +97,7 @@ Tensor Engram::forward(Ctx& ctx, Tensor x, const Batch& batch, const EngramToken
   UNHA_CHECK(x.rows() == batch.tokens() && x.cols() == config_.hc_mult * config_.hidden_size,
              "engram: x [{}, {}] for {} tokens", x.rows(), x.cols(), batch.tokens());
   auto ids = rows_of(ctx, batch, tokens);  // [N, columns]
-  TableRows table(table_->weight.value);
+  TableRows table(table_->weight);
   Tensor e = ops::leaf_rows(ctx, table, ids, config_.columns(), &table_grad_);  // [N, E]
   Tensor value = ops::linear(ctx, e, *wv_, wv_bias_);                           // [N, D]
   std::array<Tensor, ops::kMaxStreams> keys;                                    // M of [N, D]

@@ -47,12 +47,12 @@ Numerics default_numerics(const Json& config, const std::string& what) {
 LoadedModel load_model(const std::string& path, std::optional<Numerics> numerics,
                        const std::function<void(int64_t, int64_t)>& progress) {
   LoadedModel loaded;
-  loaded.checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(path));
-  std::string what = loaded.checkpoint->dir() + "/config.json";
-  Json config = parse_json(loaded.checkpoint->read_text("config.json"), what);
+  loaded.source = open_source(path);
+  std::string what = loaded.source->path() + "/config.json";
+  Json config = parse_json(loaded.source->read_text("config.json"), what);
   loaded.model = build_model(config, what);
   loaded.numerics = numerics ? *numerics : default_numerics(config, what);
-  loaded.model->params().bind(loaded.checkpoint, loaded.numerics, progress);
+  loaded.model->params().bind(loaded.source, loaded.numerics, progress);
   loaded.model->bound();
   return loaded;
 }

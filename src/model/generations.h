@@ -7,8 +7,8 @@
 #include <optional>
 #include <string>
 
-#include "io/checkpoint.h"
 #include "model/model.h"
+#include "model/source.h"
 
 namespace unha {
 
@@ -20,11 +20,10 @@ std::unique_ptr<Model> build_model(const Json& config, const std::string& what, 
 // The class that config.json names under "unha_numerics", else f32. Error(kUnsupported) if it is no class of ours.
 Numerics default_numerics(const Json& config, const std::string& what);
 
-// Opens a Hugging Face directory: config.json, tensors, checksums; binds every parameter or lists all misfits.
-// numerics: nothing = default_numerics().
+// Opens a model (open_source), binds every parameter or lists all misfits. numerics: nothing = default_numerics().
 struct LoadedModel {
   std::unique_ptr<Model> model;
-  std::shared_ptr<const Checkpoint> checkpoint;
+  std::shared_ptr<const ModelSource> source;
   Numerics numerics = Numerics::kF32;
 };
 LoadedModel load_model(const std::string& path, std::optional<Numerics> numerics,

@@ -38,7 +38,12 @@ Mla::Mla(ParamStore& store, const std::string& prefix, const DeepseekConfig& c, 
   wkv_a_ = matrix("kv_a_proj_with_mqa.weight", R + c.qk_rope_head_dim, D);
   if (c.attention_bias) wkv_a_bias_ = vector("kv_a_proj_with_mqa.bias", R + c.qk_rope_head_dim, Init::Kind::kZeros);
   kv_a_norm_ = vector("kv_a_layernorm.weight", R, Init::Kind::kOnes);
-  wkv_b_ = matrix("kv_b_proj.weight", H * (c.qk_nope_head_dim + c.v_head_dim), R);
+  Param& kv_b = store.add(prefix + "kv_b_proj.weight", {H * (c.qk_nope_head_dim + c.v_head_dim), R}, ParamRole::kMatrix,
+                          fan_in(R));
+  kv_b.always_packed = true;
+  wkv_b_ = &kv_b.weight;
+  wk_b_ = &store.add_part(kv_b, prefix + "k_b_proj.weight", {H, R, c.qk_nope_head_dim}).weight;
+  wv_b_ = &store.add_part(kv_b, prefix + "v_b_proj.weight", {H, c.v_head_dim, R}).weight;
   wo_ = &store
              .add(prefix + "o_proj.weight", {D, H * c.v_head_dim}, ParamRole::kMatrix,
                   {Init::Kind::kNormal, output_std / std::sqrt(static_cast<double>(H * c.v_head_dim))})
@@ -63,8 +68,8 @@ Tensor Mla::forward(Ctx& ctx, Tensor x, const Batch& batch) const {
   if (indexer_) chosen = indexer_->select(ctx, x, c_q, batch);
   auto* caches = ctx.arena.allocate<CacheRows>(static_cast<int64_t>(batch.caches.size()));
   for (size_t s = 0; s < batch.caches.size(); ++s) caches[s] = batch.caches[s]->latents(cache_layer_);
-  Tensor o =
-      ops::mla_attend(ctx, q, c_kv, k_rope, *wkv_b_, shape_, batch.segments, {caches, batch.caches.size()}, chosen);
+  MlaWeights kv_b = wkv_b_->empty() ? MlaWeights(*wk_b_, *wv_b_) : MlaWeights(*wkv_b_);
+  Tensor o = ops::mla_attend(ctx, q, c_kv, k_rope, kv_b, shape_, batch.segments, {caches, batch.caches.size()}, chosen);
   return ops::linear(ctx, o, *wo_, wo_bias_);
 }
 

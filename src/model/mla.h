@@ -41,7 +41,9 @@ class Mla {
   const Weight* wkv_a_ = nullptr;  // [R + rope, D]
   const Weight* wkv_a_bias_ = nullptr;
   const Weight* kv_a_norm_ = nullptr;
-  const Weight* wkv_b_ = nullptr;  // [H (nope + v), R]
+  const Weight* wkv_b_ = nullptr;  // [H (nope + v), R]; empty where the source has the two below instead
+  const Weight* wk_b_ = nullptr;   // [H, R, nope]
+  const Weight* wv_b_ = nullptr;   // [H, v, R]
   const Weight* wo_ = nullptr;     // [D, H v]
   const Weight* wo_bias_ = nullptr;
   std::unique_ptr<Indexer> indexer_;  // V3.2

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <set>
 
 #include "base/rng.h"
 #include "base/sha256.h"
@@ -33,45 +34,30 @@ bool operand_role(ParamRole role) {
          role == ParamRole::kTable;
 }
 
-float f16_to_f32(uint16_t bits) {
-  uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
-  int exponent = (bits >> 10) & 31;
-  uint32_t fraction = bits & 1023u;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (fraction << 13));
-  if (exponent != 0)
-    return std::bit_cast<float>(sign | (static_cast<uint32_t>(exponent + 112) << 23) | (fraction << 13));
-  float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-  return sign != 0 ? -magnitude : magnitude;
-}
+// "X.weight [3, 4]", for lists of what is missing.
+std::string named_shape(const Param& param) { return param.name + " " + shape_text(param.shape); }
 
-// Widens `count` elements of a stored tensor, whatever their alignment.
-template <class R>
-void widen(const TensorInfo& info, R* out) {
-  int64_t count = info.elements();
-  auto each = [&](auto stored, auto convert) {
-    using T = decltype(stored);
-    for (int64_t i = 0; i < count; ++i) {
-      T value;
-      std::memcpy(&value, info.data + i * static_cast<int64_t>(sizeof(T)), sizeof(T));
-      out[i] = static_cast<R>(convert(value));
-    }
-  };
-  switch (info.dtype) {
-    case DType::kF32:
-      return each(float{}, [](float v) { return v; });
-    case DType::kF64:
-      return each(double{}, [](double v) { return v; });
-    case DType::kBF16:
-      return each(uint16_t{}, bf16_to_f32);
-    case DType::kF16:
-      return each(uint16_t{}, f16_to_f32);
-    default:
-      UNHA_CHECK(false, "{}: widen {}", info.name, dtype_name(info.dtype));
+std::string missing_text(const Param& param) {
+  std::string text = named_shape(param) + " is missing";
+  for (size_t i = 0; i < param.parts.size(); ++i) {
+    text += (i == 0 ? ", and so is its other form, " : " with ") + named_shape(*param.parts[i]);
   }
+  return text;
 }
 
-bool can_widen(DType dtype) {
-  return dtype == DType::kF32 || dtype == DType::kF64 || dtype == DType::kBF16 || dtype == DType::kF16;
+// What stops `tensor` from being the value of `param`; empty: nothing.
+std::string misfit_text(const Param& param, const SourceTensor& tensor) {
+  std::string file = base_name(tensor.file);
+  if (tensor.shape != param.shape) {
+    return fmt::format("{}: expected {}, found {} in {}", param.name, shape_text(param.shape), shape_text(tensor.shape),
+                       file);
+  }
+  return tensor.problem.empty() ? "" : fmt::format("{}: {} in {}", param.name, tensor.problem, file);
+}
+
+void read_pages(const std::byte* data, int64_t bytes) {
+  constexpr int64_t kPage = 4096;
+  for (int64_t i = 0; i < bytes; i += kPage) static_cast<void>(*static_cast<const volatile std::byte*>(data + i));
 }
 
 }  // namespace
@@ -89,6 +75,17 @@ Param& ParamStore::add(std::string name, std::vector<int64_t> shape, ParamRole r
   auto before = [](const Param* a, const std::string& b) { return a->name < b; };
   by_name_.insert(std::lower_bound(by_name_.begin(), by_name_.end(), param.name, before), &param);
   return param;
+}
+
+Param& ParamStore::add_part(Param& whole, std::string name, std::vector<int64_t> shape) {
+  Param& part = parts_.emplace_back();
+  part.name = std::move(name);
+  part.shape = std::move(shape);
+  part.role = whole.role;
+  part.always_packed = whole.always_packed;
+  part.weight.value = Tensor(nullptr, DType::kF32, matrix_rows(part.shape), matrix_cols(part.shape));
+  whole.parts.push_back(&part);
+  return part;
 }
 
 Constant& ParamStore::add_constant(std::string name, std::vector<int64_t> shape, DType dtype) {
@@ -129,68 +126,119 @@ std::byte* ParamStore::own(int64_t bytes) {
   return data;
 }
 
-void ParamStore::bind(std::shared_ptr<const Checkpoint> shared, Numerics numerics,
-                      const std::function<void(int64_t, int64_t)>& progress) {
-  std::vector<std::string> misfits;
-  std::vector<const TensorInfo*> found;
-  int64_t all = 0, done = 0;
-  for (Constant& constant : constants_) {
-    const TensorInfo* info = shared->find(constant.name);
+Residence residence(ParamRole role, const StoredMatrix& m, Numerics numerics) {
+  bool dense = m.scales.data == nullptr && m.row_bytes == format_row_bytes(m.format, m.cols);
+  auto usable = [&](Format format) {
+    return m.format == format && dense &&
+           reinterpret_cast<uintptr_t>(m.data) % static_cast<size_t>(format_block_bytes(format)) == 0;
+  };
+  if (numerics == Numerics::kF64) return usable(Format::kF64) ? Residence::kView : Residence::kOwned;
+  if (usable(Format::kF32)) return Residence::kView;
+  if (!operand_role(role)) return Residence::kOwned;
+  return usable(Format::kBF16) ? Residence::kView : Residence::kStored;
+}
+
+void ParamStore::check_constants(const ModelSource& source, std::vector<std::string>* misfits) const {
+  for (const Constant& constant : constants_) {
+    const TensorInfo* info = source.checkpoint() != nullptr ? source.checkpoint()->find(constant.name) : nullptr;
     if (info == nullptr) {
-      misfits.push_back(fmt::format("{} {} is missing", constant.name, shape_text(constant.shape)));
+      misfits->push_back(fmt::format("{} {} is missing", constant.name, shape_text(constant.shape)));
     } else if (info->shape != constant.shape || info->dtype != constant.dtype) {
-      misfits.push_back(fmt::format("{}: expected {} {}, found {} {}", constant.name, dtype_name(constant.dtype),
-                                    shape_text(constant.shape), dtype_name(info->dtype), shape_text(info->shape)));
-    } else {
-      std::memcpy(constant.bytes.data(), info->data, constant.bytes.size());
+      misfits->push_back(fmt::format("{}: expected {} {}, found {} {}", constant.name, dtype_name(constant.dtype),
+                                     shape_text(constant.shape), dtype_name(info->dtype), shape_text(info->shape)));
     }
   }
+}
+
+std::vector<Binding> ParamStore::match(const ModelSource& source, std::vector<std::string>* misfits) const {
+  check_constants(source, misfits);
+  std::vector<Binding> bindings;
+  auto add = [&](Param* param, const SourceTensor* tensor) {
+    std::string misfit = misfit_text(*param, *tensor);
+    if (misfit.empty()) {
+      bindings.push_back({param, tensor});
+    } else {
+      misfits->push_back(std::move(misfit));
+    }
+  };
   for (Param* param : by_name_) {
-    const TensorInfo* info = shared->find(param->name);
-    found.push_back(info);
-    if (info == nullptr) {
-      misfits.push_back(fmt::format("{} {} is missing", param->name, shape_text(param->shape)));
-    } else if (info->shape != param->shape) {
-      misfits.push_back(
-          fmt::format("{}: expected {}, found {}", param->name, shape_text(param->shape), shape_text(info->shape)));
-    } else if (!can_widen(info->dtype)) {
-      misfits.push_back(fmt::format("{}: type {} is not supported here", param->name, dtype_name(info->dtype)));
+    const SourceTensor* tensor = source.find(param->name);
+    bool by_parts = tensor == nullptr && !param->parts.empty() &&
+                    std::ranges::all_of(param->parts, [&](Param* p) { return source.find(p->name) != nullptr; });
+    if (tensor != nullptr) {
+      add(param, tensor);
+    } else if (by_parts) {
+      for (Param* part : param->parts) add(part, source.find(part->name));
     } else {
-      all += info->bytes;
+      misfits->push_back(missing_text(*param));
     }
   }
-  if (!misfits.empty()) {
-    std::string text = fmt::format("{}: {} of {} tensors do not fit the config: ", shared->dir(), misfits.size(),
-                                   by_name_.size() + constants_.size());
-    for (size_t i = 0; i < misfits.size() && i < kMaxMisfitsShown; ++i) text += (i == 0 ? "" : "; ") + misfits[i];
-    if (misfits.size() > kMaxMisfitsShown) text += fmt::format("; and {} more", misfits.size() - kMaxMisfitsShown);
-    throw Error(ErrorCode::kCorrupt, text, "is config.json the one that belongs to these tensors?");
-  }
-  for (size_t i = 0; i < by_name_.size(); ++i) {
-    Param& param = *by_name_[i];
-    const TensorInfo& info = *found[i];
-    Tensor shape = param.weight.value;
-    bool operand = operand_role(param.role) && numerics != Numerics::kF64;
-    bool aligned = reinterpret_cast<uintptr_t>(info.data) % static_cast<size_t>(dtype_bytes(info.dtype)) == 0;
-    bool view = aligned && (operand ? info.dtype == DType::kBF16 || info.dtype == DType::kF32
-                                    : info.dtype == storage(param.role, numerics));
-    if (view) {
+  return bindings;
+}
+
+void ParamStore::refuse_misfits(const ModelSource& source, const std::vector<std::string>& misfits) const {
+  if (misfits.empty()) return;
+  std::string text = fmt::format("{}: {} of {} tensors do not fit the config: ", source.path(), misfits.size(),
+                                 by_name_.size() + constants_.size());
+  for (size_t i = 0; i < misfits.size() && i < kMaxMisfitsShown; ++i) text += (i == 0 ? "" : "; ") + misfits[i];
+  if (misfits.size() > kMaxMisfitsShown) text += fmt::format("; and {} more", misfits.size() - kMaxMisfitsShown);
+  throw Error(ErrorCode::kCorrupt, text,
+              "is the config the one that belongs to these tensors? unha inspect lists all of them");
+}
+
+void ParamStore::place(Param& param, const SourceTensor& tensor, Numerics numerics) {
+  const StoredMatrix& m = tensor.matrix;
+  Weight& weight = param.weight;
+  int64_t rows = m.rows, cols = m.cols;
+  DType real = numerics == Numerics::kF64 ? DType::kF64 : DType::kF32;
+  weight.stored = {};
+  ++weight.version;
+  switch (residence(param.role, m, numerics)) {
+    case Residence::kView:
       // Mapped read-only; nothing writes to a bound value.
-      param.weight.value = Tensor(const_cast<std::byte*>(info.data), info.dtype, shape.rows(), shape.cols());
-    } else if (numerics == Numerics::kF64) {
-      std::byte* data = own(info.elements() * 8);
-      widen(info, reinterpret_cast<double*>(data));
-      param.weight.value = Tensor(data, DType::kF64, shape.rows(), shape.cols());
+      weight.value =
+          Tensor(const_cast<std::byte*>(m.data), m.format == Format::kBF16 ? DType::kBF16 : real, rows, cols);
+      return;
+    case Residence::kStored:
+      weight.value = Tensor(nullptr, DType::kF32, rows, cols);
+      weight.stored = m;
+      return;
+    case Residence::kOwned:
+      break;
+  }
+  weight.value = Tensor(own(rows * cols * dtype_bytes(real)), real, rows, cols);
+  std::vector<float> row(static_cast<size_t>(real == DType::kF64 ? cols : 0));
+  for (int64_t r = 0; r < rows; ++r) {
+    if (real == DType::kF32) {
+      m.widen(r, 0, cols, weight.value.row<float>(r));
     } else {
-      std::byte* data = own(info.elements() * 4);
-      widen(info, reinterpret_cast<float*>(data));
-      param.weight.value = Tensor(data, DType::kF32, shape.rows(), shape.cols());
+      m.widen(r, 0, cols, row.data());
+      std::copy(row.begin(), row.end(), weight.value.row<double>(r));
     }
-    ++param.weight.version;
-    done += info.bytes;
+  }
+}
+
+void ParamStore::bind(std::shared_ptr<const ModelSource> source, Numerics numerics,
+                      const std::function<void(int64_t, int64_t)>& progress, bool read_all) {
+  std::vector<std::string> misfits;
+  std::vector<Binding> bindings = match(*source, &misfits);
+  refuse_misfits(*source, misfits);
+  if (!constants_.empty()) read_constants(*source->checkpoint());
+  int64_t all = 0, done = 0;
+  for (const Binding& binding : bindings) all += binding.tensor->bytes;
+  for (const auto& [param, tensor] : bindings) {
+    place(*param, *tensor, numerics);
+    // A stretch at a time, so that progress moves within a large tensor.
+    constexpr int64_t kStretch = 16 << 20;
+    int64_t bytes = tensor->matrix.bytes();
+    for (int64_t at = 0; read_all && at < bytes; at += kStretch) {
+      read_pages(tensor->matrix.data + at, std::min(kStretch, bytes - at));
+      if (progress) progress(done + std::min(at + kStretch, bytes), all);
+    }
+    done += tensor->bytes;
     if (progress) progress(done, all);
   }
-  checkpoint_ = std::move(shared);
+  source_ = std::move(source);
   numerics_ = numerics;
 }
 
@@ -203,10 +251,13 @@ void ParamStore::read_constants(const Checkpoint& checkpoint) {
   }
 }
 
-std::vector<std::string> ParamStore::unused_names(const Checkpoint& checkpoint) const {
+std::vector<std::string> ParamStore::unused_names(const ModelSource& source) const {
+  std::set<std::string_view> parts;
+  for (const Param& part : parts_) parts.insert(part.name);
   std::vector<std::string> names;
-  for (const auto& [name, info] : checkpoint.tensors()) {
-    if (find(name) == nullptr && find_constant(name) == nullptr) names.push_back(name);
+  for (const SourceTensor* tensor : source.tensors()) {
+    const std::string& name = tensor->name;
+    if (find(name) == nullptr && find_constant(name) == nullptr && !parts.contains(name)) names.push_back(name);
   }
   return names;
 }

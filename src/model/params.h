@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every parameter of a model: name and shape as in the checkpoint, role, initial value, and the Weight that ops see.
-// Modules ask for their parameters here when they are built; the store then fills them all from a checkpoint (views of
-// the mapped file where the bytes fit, copies where not) or with initial values for training.
+// Modules ask for their parameters here when they are built; the store then fills them all from a source (views of the
+// mapped file wherever a kernel can read them) or with initial values for training.
 #pragma once
 
 #include <deque>
@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "io/checkpoint.h"
 #include "kernels/isa.h"
+#include "model/source.h"
 #include "ops/weight.h"
 
 namespace unha {
@@ -38,10 +38,26 @@ struct Param {
   std::vector<int64_t> shape;  // as in the checkpoint
   ParamRole role = ParamRole::kMatrix;
   Init init;
-  Weight weight;  // 2-D: [shape[0], product of the rest]; a 1-D shape is one row
+  Weight weight;               // 2-D: [shape[0], product of the rest]; a 1-D shape is one row
+  bool always_packed = false;  // its panels are kept whatever is stored, and the stored bytes read once
+  std::vector<Param*> parts;   // what may stand for it in a source (add_part)
 
   int64_t size() const;
   bool dense_grad() const { return role != ParamRole::kRouterBias && role != ParamRole::kTable; }
+};
+
+// How a bound parameter is held.
+enum class Residence {
+  kView,    // value is a view of the mapped file
+  kStored,  // stored is a view of the mapped file, widened as it is used
+  kOwned,   // value is a copy, widened to the class's real
+};
+Residence residence(ParamRole role, const StoredMatrix& matrix, Numerics numerics);
+
+// A parameter and the tensor it is bound to.
+struct Binding {
+  Param* param = nullptr;
+  const SourceTensor* tensor = nullptr;
 };
 
 // Integers that belong to a model and are never trained: Engram's map, multipliers and primes.
@@ -66,6 +82,10 @@ class ParamStore {
   // The reference stays valid for the store's life. Two parameters of one name are our own mistake.
   Param& add(std::string name, std::vector<int64_t> shape, ParamRole role, Init init);
 
+  // The matrix `whole` in another form: bind() takes the parts where a source has all of them and not the whole, which
+  // is then empty. Parts are never trained and not in by_name().
+  Param& add_part(Param& whole, std::string name, std::vector<int64_t> shape);
+
   // Zero until bound or written by its owner.
   Constant& add_constant(std::string name, std::vector<int64_t> shape, DType dtype);
   const std::deque<Constant>& constants() const { return constants_; }
@@ -75,15 +95,21 @@ class ParamStore {
   Param* find(std::string_view name) const;
   int64_t total_parameters() const;
 
-  // Takes every value from the checkpoint. Collects all misfits (missing, wrong shape, type that cannot be widened)
-  // into one Error(kCorrupt). `shared`: keeps the mapped bytes alive. Progress is called with (done, all) bytes.
-  // Types: operand roles stay as stored (bf16 or f32 views, others widened to f32 copies); other roles become real.
-  void bind(std::shared_ptr<const Checkpoint> shared, Numerics numerics,
-            const std::function<void(int64_t, int64_t)>& progress = {});
+  // Which tensor each parameter gets, in order of name, the biggest part of a check without reading a weight: what does
+  // not fit (missing, wrong shape, not a type of weights) is added to *misfits, a sentence each.
+  std::vector<Binding> match(const ModelSource& source, std::vector<std::string>* misfits) const;
+  // Error(kCorrupt) that lists them, if there are any.
+  void refuse_misfits(const ModelSource& source, const std::vector<std::string>& misfits) const;
+
+  // Takes every value from the source, which stays alive, or fails as refuse_misfits() says. Roles of operands are
+  // views (Residence), whatever the format; the others become owned reals. read_all: reads the mapped bytes once, so
+  // that the first steps do not wait for the disk. Progress is called with (done, all) bytes.
+  void bind(std::shared_ptr<const ModelSource> source, Numerics numerics,
+            const std::function<void(int64_t, int64_t)>& progress = {}, bool read_all = false);
   // The constants alone, for those who own the values. Every one is there with its shape and type.
   void read_constants(const Checkpoint& checkpoint);
-  // Names in the checkpoint that no parameter asked for.
-  std::vector<std::string> unused_names(const Checkpoint& checkpoint) const;
+  // Names in the source that no parameter asked for.
+  std::vector<std::string> unused_names(const ModelSource& source) const;
 
   // Owned memory for all values: what training writes and saves. With gradients for all but tables and router biases,
   // in one flat buffer (see grads()). Values are not set.
@@ -104,12 +130,15 @@ class ParamStore {
   std::byte* own(int64_t bytes);
 
   const Constant* find_constant(std::string_view name) const;
+  void check_constants(const ModelSource& source, std::vector<std::string>* misfits) const;
+  void place(Param& param, const SourceTensor& tensor, Numerics numerics);
 
   std::deque<Param> params_;
+  std::deque<Param> parts_;
   std::deque<Constant> constants_;
   std::vector<Param*> by_name_;
   std::vector<std::unique_ptr<std::byte[], void (*)(std::byte*)>> owned_;
-  std::shared_ptr<const Checkpoint> checkpoint_;
+  std::shared_ptr<const ModelSource> source_;
   std::byte* grads_ = nullptr;
   int64_t grad_elements_ = 0;
   int64_t owned_bytes_ = 0;

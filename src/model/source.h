@@ -19,6 +19,7 @@ struct SourceTensor {
   std::vector<int64_t> shape;  // as Hugging Face's
   StoredMatrix matrix;         // [shape[0], product of the rest]; a 1-D shape is one row
   int64_t bytes = 0;           // stored, scales included
+  std::string problem;         // why it cannot be a weight ("type I64 ..."), for whoever asks for it; empty: it can
 };
 
 class ModelSource {
@@ -27,7 +28,8 @@ class ModelSource {
 
   virtual const std::string& path() const = 0;  // of the directory or file, for messages
 
-  // config.json, tokenizer.json, tokenizer_config.json, generation_config.json; Error(kNotFound) if it is not there.
+  // config.json, tokenizer.json, tokenizer_config.json, generation_config.json and what else belongs to them;
+  // Error(kNotFound) if it is not there. Names are ours, never a file's.
   virtual bool has_file(const std::string& name) const = 0;
   virtual std::string read_text(const std::string& name) const = 0;
 

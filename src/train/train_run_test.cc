@@ -16,7 +16,7 @@ namespace unha {
 
 namespace {
 
-const std::string kSmoke = std::string(UNHA_SOURCE_DIR) + "/recipes/smoke/";
+const std::string kSmoke = std::string(UNHA_SOURCE_DIR "/recipes/smoke/");
 
 struct RunSetup {
   int threads = 2;

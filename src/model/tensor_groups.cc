@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/tensor_groups.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+
+namespace unha {
+
+namespace {
+
+constexpr std::array<std::string_view, 12> kGroups = {"embedding", "engram", "norms",   "attention",
+                                                      "indexer",   "router", "experts", "shared experts",
+                                                      "dense mlp", "head",   "mtp",     "other"};
+
+bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+// 7 of "model.layers.7.mlp.gate.weight"; -1: in no layer.
+int64_t layer_of(std::string_view name) {
+  constexpr std::string_view kPrefix = "model.layers.";
+  int64_t layer = -1;
+  if (name.starts_with(kPrefix)) std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), layer);
+  return layer;
+}
+
+std::string_view group_of(const Param& param, int64_t layers) {
+  std::string_view name = param.name;
+  if (layer_of(name) >= layers) return "mtp";
+  if (param.role == ParamRole::kEmbedding) return "embedding";
+  if (param.role == ParamRole::kHead) return "head";
+  if (param.role == ParamRole::kTable || contains(name, ".engram.")) return "engram";
+  if (param.role == ParamRole::kRouter || param.role == ParamRole::kRouterBias) return "router";
+  if (contains(name, ".indexer.")) return "indexer";
+  if (contains(name, "norm")) return "norms";
+  if (contains(name, "self_attn.")) return "attention";
+  if (contains(name, ".shared_experts.")) return "shared experts";
+  if (contains(name, ".experts.")) return "experts";
+  return contains(name, ".mlp.") ? "dense mlp" : "other";
+}
+
+}  // namespace
+
+std::vector<TensorGroup> group_tensors(const Model& model, const ModelSource& source) {
+  std::vector<TensorGroup> groups;
+  for (std::string_view name : kGroups) groups.push_back({name});
+  auto layers = model.config().value("num_hidden_layers", INT64_MAX);
+  std::vector<std::string> misfits;
+  for (const auto& [param, tensor] : model.params().match(source, &misfits)) {
+    std::string_view name = group_of(*param, layers);
+    TensorGroup& group = *std::ranges::find(groups, name, &TensorGroup::name);
+    ++group.tensors;
+    group.parameters += param->size();
+    group.bytes += tensor->bytes;
+    group.format_bytes[static_cast<size_t>(tensor->matrix.format)] += tensor->bytes;
+  }
+  std::erase_if(groups, [](const TensorGroup& group) { return group.tensors == 0; });
+  return groups;
+}
+
+}  // namespace unha

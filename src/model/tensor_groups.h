@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model's tensors by what they are for, so that a person sees at a glance what a download holds.
+#pragma once
+
+#include <array>
+#include <string_view>
+#include <vector>
+
+#include "model/model.h"
+
+namespace unha {
+
+struct TensorGroup {
+  std::string_view name;  // embedding, attention, experts ...
+  int64_t tensors = 0;    // as stored: a tensor that joins all experts is one
+  int64_t parameters = 0;
+  int64_t bytes = 0;
+  std::array<int64_t, kFormats> format_bytes{};  // by Format; they add up to bytes
+};
+
+// Groups in the order of a forward pass, those without tensors left out; of a model whose parameters fit the source (of
+// others, those that do). Layers behind the config's num_hidden_layers are "mtp", whatever they hold.
+std::vector<TensorGroup> group_tensors(const Model& model, const ModelSource& source);
+
+}  // namespace unha
