@@ -51,10 +51,31 @@ DenseModel::DenseModel(const Json& json, const DenseConfig& config, std::vector<
   head_ = c.tie_word_embeddings
               ? embed_
               : &params_.add("lm_head.weight", {V, D}, ParamRole::kHead, {Init::Kind::kNormal, kHeadStd}).weight;
+  if (c.rope_factors) {
+    Param& factors = params_.add("rope_freqs.weight", {c.head_dim / 2}, ParamRole::kVector, kOnes);
+    factors.optional = true;
+    rope_factors_ = &factors.weight;
+  }
   for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
     std::string prefix = "model.layers." + std::to_string(i) + ".";
     blocks_.push_back(std::make_unique<DenseBlock>(params_, prefix, c, rope_, static_cast<int>(i)));
   }
+}
+
+void DenseModel::bound() {
+  if (rope_factors_ == nullptr || rope_factors_->value.empty()) return;
+  const Tensor& values = rope_factors_->value;
+  config_.rope.divisors.clear();
+  for (int64_t i = 0; i < values.cols(); ++i) {
+    double divisor =
+        values.dtype() == DType::kF64 ? values.data<double>()[i] : static_cast<double>(values.data<float>()[i]);
+    if (!(divisor > 0) || !std::isfinite(divisor)) {
+      throw_error(ErrorCode::kCorrupt, "rope_freqs.weight: element {}: expected a positive number, found {}", i,
+                  divisor);
+    }
+    config_.rope.divisors.push_back(divisor);
+  }
+  rope_ = RopeTable(config_.rope);
 }
 
 Tensor DenseModel::trunk(Ctx& ctx, const Batch& batch) {

@@ -38,6 +38,7 @@ class DenseModel : public Model {
   Tensor mtp(Ctx& ctx, int k, Tensor h, const Batch& batch) override;
   Tensor mtp_norm(Ctx& ctx, int k, Tensor h) override;
   const Weight& mtp_head(int k) const override;
+  void bound() override;
   CacheLayout cache_layout() const override;
   ModelCosts costs(int64_t context) const override;
   const Json& config() const override { return json_; }
@@ -55,7 +56,8 @@ class DenseModel : public Model {
   RopeTable rope_;
   const Weight* embed_;  // [V, D]
   const Weight* norm_;
-  const Weight* head_;  // [V, D]
+  const Weight* head_;                    // [V, D]
+  const Weight* rope_factors_ = nullptr;  // [1, head_dim / 2] divisors of RoPE's frequencies, if the file has them
   std::vector<std::unique_ptr<DenseBlock>> blocks_;
 };
 

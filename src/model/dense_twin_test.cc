@@ -6,7 +6,9 @@
 #include <functional>
 #include <numeric>
 
+#include "base/error.h"
 #include "model/test_dense.h"
+#include "ops/rope.h"
 
 namespace unha {
 namespace {
@@ -159,6 +161,39 @@ TEST(DenseTwin, EveryVariantSaysTheSame) {
     }
     EXPECT_LT(worst, 1e-10) << "variant " << i;
   }
+}
+
+TEST(DenseTwin, DivisorsOfAFileStandForTheConfigsScaling) {
+  Json config = dense_variant(1);
+  auto scaled = make_dense(config);
+  config.erase("rope_scaling");
+  auto divided = make_dense(config);
+  RopeConfig rope{50, 8, std::nullopt};
+  auto plain = rope_frequencies(rope);
+  rope.llama3 = Llama3Rope{8, 1, 4, 32};
+  auto slower = rope_frequencies(rope);
+  Tensor factors = divided->params().find("rope_freqs.weight")->weight.value;
+  auto run = [](Model& model) {
+    Arena arena;
+    Threads threads(1);
+    Ctx ctx = make_ctx(arena, threads, Numerics::kF64, Isa::kScalar);
+    auto ids = dense_ids(90);
+    Segment segment{0, 90, 0};
+    Tensor y = model.trunk(ctx, Batch{ids, {&segment, 1}, {}, nullptr});
+    return Row(y.data<double>(), y.data<double>() + y.size());
+  };
+  auto worst = [&] {
+    Row a = run(*scaled), b = run(*divided);
+    double most = 0;
+    for (size_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(a[i] - b[i]));
+    return most;
+  };
+  EXPECT_GT(worst(), 1e-3);  // not bound yet
+  for (size_t i = 0; i < 4; ++i) factors.data<double>()[i] = plain[i] / slower[i];
+  divided->bound();
+  EXPECT_LT(worst(), 1e-10);
+  factors.data<double>()[2] = 0;
+  EXPECT_THROW(divided->bound(), Error);
 }
 
 // The twin cannot say that a switch matters: that it is not ignored shows here.

@@ -109,7 +109,7 @@ Param* ParamStore::find(std::string_view name) const {
 
 int64_t ParamStore::total_parameters() const {
   int64_t total = 0;
-  for (const Param& param : params_) total += param.size();
+  for (const Param& param : params_) total += param.optional ? 0 : param.size();
   return total;
 }
 
@@ -169,7 +169,7 @@ std::vector<Binding> ParamStore::match(const ModelSource& source, std::vector<st
       add(param, tensor);
     } else if (by_parts) {
       for (Param* part : param->parts) add(part, source.find(part->name));
-    } else {
+    } else if (!param->optional) {
       misfits->push_back(missing_text(*param));
     }
   }

@@ -41,6 +41,7 @@ struct Param {
   Weight weight;               // 2-D: [shape[0], product of the rest]; a 1-D shape is one row
   bool always_packed = false;  // its panels are kept whatever is stored, and the stored bytes read once
   std::vector<Param*> parts;   // what may stand for it in a source (add_part)
+  bool optional = false;       // a source may lack it: its value is then empty
 
   int64_t size() const;
   bool dense_grad() const { return role != ParamRole::kRouterBias && role != ParamRole::kTable; }

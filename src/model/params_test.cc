@@ -55,6 +55,20 @@ class Params : public testing::Test {
   ParamStore store_;
 };
 
+TEST_F(Params, AnOptionalTensorMayBeMissingButNotMisshapen) {
+  put("there", DType::kF32, {4});
+  put("wrong", DType::kF32, {4});
+  for (auto [name, size] : {std::pair{"there", 4}, std::pair{"missing", 4}, std::pair{"wrong", 5}}) {
+    if (std::string(name) == "wrong") {
+      EXPECT_EQ(misfits(source()), "");
+    }
+    store_.add(name, {size}, ParamRole::kVector, {}).optional = true;
+  }
+  EXPECT_EQ(store_.find("there")->weight.value.data<float>()[3], 3.0f);
+  EXPECT_TRUE(store_.find("missing")->weight.value.empty());
+  EXPECT_NE(misfits(source()).find("wrong: expected [5]"), std::string::npos);
+}
+
 TEST_F(Params, OperandsStayAsTheyAreStoredAndTheOthersBecomeOwnedReals) {
   for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kF64}) {
     std::string type(dtype_name(dtype));
