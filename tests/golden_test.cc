@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The golden cases of the DeepSeek generations, those in tests/goldens and those beside the repository: in class f32
+// The golden cases of the DeepSeek generations and of GGUF, in tests/goldens and beside the repository: in class f32
 // logits, per-layer states, router and index choices, MTP rows and greedy continuations within the tolerances of their
 // README; in every class the same bytes for any chunking and number of threads.
 #include <gtest/gtest.h>
@@ -14,6 +14,7 @@
 #include "io/file.h"
 #include "io/safetensors.h"
 #include "model/generations.h"
+#include "model/gguf_source.h"
 #include "ops/linear.h"
 #include "text/test_shared.h"
 
@@ -29,7 +30,11 @@ std::map<std::string, std::string> golden_cases() {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(place, error)) {
       fs::path config = entry.path() / "config.json";
-      if (!fs::exists(config) || !fs::exists(entry.path() / "golden.json")) continue;
+      if (!fs::exists(entry.path() / "golden.json")) continue;
+      if (is_gguf_path(entry.path().string())) {
+        cases.try_emplace(entry.path().filename().string(), entry.path().string());
+      }
+      if (!fs::exists(config)) continue;
       Json json = parse_json(read_file(config.string()), config.string());
       auto type = json.value("model_type", std::string());
       bool known = type == "deepseek_v2" || type == "deepseek_v3" || type == "deepseek_v32";
