@@ -5,14 +5,13 @@
 #include <cmath>
 
 #include "app/chat_session.h"
-#include "app/cli.h"
-#include "io/test_dir.h"
+#include "cli_fixture.h"
 #include "tiny_model.h"
 
 namespace unha {
 namespace {
 
-class InferenceCmd : public testing::Test {
+class InferenceCmd : public CliTest {
  protected:
   void SetUp() override {
     std::string text;
@@ -23,25 +22,7 @@ class InferenceCmd : public testing::Test {
     write_tiny_model(model_, 320);  // longer than the tokenizer: padding
   }
 
-  int cli(std::vector<std::string> words) {
-    words.insert(words.begin(), "unha");
-    std::vector<const char*> argv;
-    for (const std::string& word : words) argv.push_back(word.c_str());
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    int code = run_cli(static_cast<int>(argv.size()), argv.data());
-    out_ = testing::internal::GetCapturedStdout();
-    error_ = testing::internal::GetCapturedStderr();
-    return code;
-  }
-  Json json(std::vector<std::string> words) {
-    words.push_back("--json");
-    EXPECT_EQ(cli(words), 0) << error_;
-    return parse_json(out_, "output");
-  }
-
-  TestDir dir_;
-  std::string model_, out_, error_;
+  std::string model_;
 };
 
 TEST_F(InferenceCmd, GoldenContinuationsComeOutOfRunWithAndWithoutDrafts) {

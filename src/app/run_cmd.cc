@@ -8,11 +8,13 @@
 #include <cstdio>
 #include <iostream>
 #include <iterator>
+#include <sstream>
 
 #include "app/generate_options.h"
+#include "app/prompts.h"
 #include "app/reply_printer.h"
+#include "app/run_rows.h"
 #include "app/signals.h"
-#include "app/template_options.h"
 #include "base/error.h"
 #include "io/file.h"
 
@@ -23,7 +25,8 @@ namespace {
 struct RunArgs {
   std::string model;
   std::optional<std::string> prompt, file, ids;
-  bool raw = false, json = false, stats = false;
+  bool raw = false, json = false, jsonl = false, stats = false;
+  std::optional<int64_t> logprobs;
   GenerateArgs generate;
 };
 
@@ -31,7 +34,8 @@ constexpr const char* kFooter = R"(Examples:
   unha run models/unha-tiny -p "What is 12 + 34?"
   unha run models/unha-tiny -f question.txt --temperature 0 --stats
   unha run out/smoke/last --raw -p "Once upon a time" --max-tokens 100
-  unha run tests/goldens/v3-mtp --ids 1,2,3 --speculative mtp --json)";
+  unha run tests/goldens/v3-mtp --ids 1,2,3 --speculative mtp --json
+  unha run models/unha-tiny --jsonl -f questions.jsonl > answers.jsonl)";
 
 std::vector<int32_t> parse_ids(const std::string& text) {
   std::vector<int32_t> ids;
@@ -55,59 +59,60 @@ std::vector<int32_t> parse_ids(const std::string& text) {
   }
 }
 
-std::string prompt_text(const RunArgs& args) {
-  if (args.prompt) return *args.prompt;
-  if (args.file) return read_file(*args.file);
-  std::string text(std::istreambuf_iterator<char>(std::cin), {});
-  return text;
-}
-
-ChatPrompt prompt_of(const Engine& engine, const RunArgs& args, const std::optional<ChatTemplate>& chat) {
-  if (args.ids) return {parse_ids(*args.ids), false};
-  engine.need_tokenizer();
-  std::string text = prompt_text(args);
-  if (!chat) {
-    if (!args.generate.system.empty()) {
-      throw Error(ErrorCode::kUsage, "--system needs a chat template",
-                  args.raw ? "leave --raw out" : "the model has none");
-    }
-    return {engine.encode_raw(text), false};
-  }
+ChatPrompt prompt_of(const Prompts& prompts, const RunArgs& args) {
+  if (args.prompt) return prompts.from_text(*args.prompt);
+  std::string text = args.file ? read_file(*args.file) : std::string(std::istreambuf_iterator<char>(std::cin), {});
   // The line end of a file or of `echo` is not part of a question.
-  if (!args.prompt && !text.empty() && text.back() == '\n') text.pop_back();
-  std::vector<Message> messages;
-  if (!args.generate.system.empty()) messages.push_back({"system", args.generate.system});
-  messages.push_back({"user", text});
-  return chat_prompt(engine, *chat, messages, args.generate.think);
+  if (prompts.chats() && !text.empty() && text.back() == '\n') text.pop_back();
+  return prompts.from_text(text);
 }
 
-int run(const Global& global, const RunArgs& args) {
+// Rows of a file or of standard input, one model for all.
+int run_batch(const RunArgs& args, Engine& engine, Session& session, const Prompts& prompts,
+              const GenerateOptions& options, const StopSignals& signals) {
+  if (!args.file) return run_rows(engine, session, prompts, options, std::cin, signals, args.stats);
+  std::istringstream rows(read_file(*args.file));
+  return run_rows(engine, session, prompts, options, rows, signals, args.stats);
+}
+
+void check_args(const RunArgs& args) {
   if (int(args.prompt.has_value()) + int(args.file.has_value()) + int(args.ids.has_value()) > 1) {
     throw Error(ErrorCode::kUsage, "run: -p, -f and --ids exclude each other",
                 "give one of them, or text on standard input");
   }
+  if (args.jsonl && (args.prompt || args.ids)) {
+    throw Error(ErrorCode::kUsage, "run: --jsonl reads its prompts from rows",
+                "give -f FILE or rows on standard input");
+  }
+  if (args.logprobs && !args.json && !args.jsonl) {
+    throw Error(ErrorCode::kUsage, "run: --logprobs is part of --json and --jsonl", "give one of them");
+  }
+  if (args.logprobs && *args.logprobs < 0) {
+    throw_error(ErrorCode::kUsage, "--logprobs: expected 0 or more, found {}", *args.logprobs);
+  }
+}
+
+int run(const Global& global, const RunArgs& args) {
+  check_args(args);
   GenerateOptions options = generate_options(args.generate);
-  options.digest = args.json;
+  options.digest = args.json || args.jsonl;
+  options.logprobs = args.logprobs.value_or(-1);
   auto engine = open_engine(global, args.model, args.generate.context, args.generate.prefill_chunk, args.generate.mmap);
-  std::optional<ChatTemplate> chat;
-  if (!args.raw && !args.ids) chat = pick_template(*engine, args.generate.chat_template, args.generate.prose);
-  auto [prompt, in_thought] = prompt_of(*engine, args, chat);
-  options.begins_in_thought = in_thought;
-  options.end_ids = end_ids(*engine, chat);
+  std::optional<Prompts> prompts;
+  if (!args.ids) prompts.emplace(*engine, args.raw, args.generate);
+  ChatPrompt prompt{{}, false};
+  if (!args.jsonl) prompt = args.ids ? ChatPrompt{parse_ids(*args.ids), false} : prompt_of(*prompts, args);
+  options.begins_in_thought = prompt.in_thought;
+  options.end_ids = prompts ? prompts->end_ids() : engine->end_ids();
   auto session = open_session(*engine, options.speculate);
   StopSignals signals;
   options.go_on = [&] { return !signals.requested(); };
+  if (args.jsonl) return run_batch(args, *engine, *session, *prompts, options, signals);
   ReplyPrinter printer(stdout);
   if (!args.json) options.on_text = [&](std::string_view text, bool thinking) { printer.print(text, thinking); };
-  Generated reply = generate(*engine, *session, prompt, options);
+  Generated reply = generate(*engine, *session, prompt.ids, options);
   if (args.json) {
-    Json out = {{"text", reply.text},
-                {"ids", reply.ids},
-                {"prompt_ids", prompt},
-                {"finish", finish_name(reply.finish)},
-                {"stats", stats_json(*engine, reply.stats)},
-                {"logits_digest", reply.logits_digest}};
-    fmt::print("{}\n", out.dump());
+    fmt::print("{}\n", reply_json(*engine, prompt.ids, reply).dump());
   } else if (engine->tokenizer() == nullptr) {
     for (size_t i = 0; i < reply.ids.size(); ++i) fmt::print("{}{}", i > 0 ? "," : "", reply.ids[i]);
     fmt::print("\n");
@@ -122,7 +127,7 @@ int run(const Global& global, const RunArgs& args) {
 
 void add_run_command(CLI::App& root, Global& global, Action& action) {
   auto args = std::make_shared<RunArgs>();
-  CLI::App* cmd = root.add_subcommand("run", "answer one prompt");
+  CLI::App* cmd = root.add_subcommand("run", "answer one prompt, or a batch of them");
   cmd->footer(kFooter);
   cmd->add_option("MODEL", args->model, "model folder")->required();
   cmd->add_option("-p,--prompt", args->prompt, "the prompt; without -p, -f and --ids it is read from standard input")
@@ -131,6 +136,13 @@ void add_run_command(CLI::App& root, Global& global, Action& action) {
   cmd->add_option("--ids", args->ids, "the prompt as token ids: 1,2,3")->type_name("IDS");
   cmd->add_flag("--raw", args->raw, "continue the text as it is, without the chat template");
   cmd->add_flag("--json", args->json, "one JSON object: text, ids, prompt_ids, finish, stats, logits_digest");
+  cmd->add_flag(
+      "--jsonl", args->jsonl,
+      "answer rows {\"prompt\"} or {\"messages\"}, with \"seed\" and \"max_tokens\" if wanted, of -f or standard "
+      "input: an object of --json per row, {\"error\"} for a row that cannot be answered");
+  cmd->add_option("--logprobs", args->logprobs,
+                  "with --json or --jsonl: log-probabilities of each token drawn and of the K most probable")
+      ->type_name("K");
   cmd->add_flag("--stats", args->stats, "speed and memory on stderr");
   add_generate_options(*cmd, args->generate, "of the random numbers; default: 0");
   cmd->callback([&global, &action, args] { action = [&global, args] { return run(global, *args); }; });

@@ -32,6 +32,7 @@ class Reply {
         end_ids_(engine.end_ids()) {
     limit_ = std::min(options.max_tokens, session.capacity() - static_cast<int64_t>(prompt.size()));
     end_ids_.insert(end_ids_.end(), options.end_ids.begin(), options.end_ids.end());
+    if (options.past_end) end_ids_.clear();
     for (int32_t id : prompt) sampler_.seen(id);
     if (options.digest) sha_.emplace();
     if (options.think == Think::kOff && engine.tokenizer() != nullptr) {
@@ -78,7 +79,9 @@ class Reply {
   // The next token from its row.
   void take(const float* logits) {
     int32_t id = sampler_.draw(logits, position());
-    if (sha_) sha_->update(logits, static_cast<size_t>(engine_.model().vocab_size()) * sizeof(float));
+    auto vocab = static_cast<size_t>(engine_.model().vocab_size());
+    if (sha_) sha_->update(logits, vocab * sizeof(float));
+    if (options_.logprobs >= 0) out_.logprobs.push_back(token_logprob({logits, vocab}, id, options_.logprobs));
     out_.ids.push_back(id);
     sampler_.seen(id);
     if (std::find(end_ids_.begin(), end_ids_.end(), id) != end_ids_.end()) return end(Finish::kStop);

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/logprobs.h"
 #include "engine/sampler.h"
 #include "engine/session.h"
 
@@ -25,6 +26,8 @@ struct GenerateOptions {
   std::vector<int32_t> end_ids = {};  // any of them ends the reply, beside those of the engine
   bool speculate = false;             // the session must be drafting
   bool digest = false;                // of the logits; costs a hash of every row
+  int64_t logprobs = -1;              // this many of the most probable ids per token; -1: no log-probabilities at all
+  bool past_end = false;              // go on behind tokens that end a reply
   // A piece of text as soon as it is certain; thinking: between <think> and </think>.
   std::function<void(std::string_view text, bool thinking)> on_text;
   std::function<bool()> go_on;  // asked before each step; false ends the reply
@@ -55,7 +58,8 @@ struct Generated {
   std::string text;          // special tokens and stop strings left out
   Finish finish = Finish::kLength;
   GenerateStats stats;
-  std::string logits_digest;  // SHA-256 of the little-endian f32 rows from which each id was drawn
+  std::vector<TokenLogprob> logprobs;  // per id, if asked for
+  std::string logits_digest;           // SHA-256 of the little-endian f32 rows from which each id was drawn
 };
 
 Generated generate(Engine& engine, Session& session, std::span<const int32_t> prompt, const GenerateOptions& options);
