@@ -13,11 +13,14 @@
 #include "base/error.h"
 #include "corpus/eval_set.h"
 #include "engine/bpb.h"
+#include "engine/ppl.h"
 #include "io/file.h"
 
 namespace unha {
 
 namespace {
+
+constexpr int64_t kPplContext = 512;
 
 struct EvalArgs {
   std::string model;
@@ -39,6 +42,15 @@ Json bpb_json(int64_t bytes, const TextScore& score) {
   return {{"bytes", bytes}, {"tokens", score.tokens}, {"bpb", score.bits_per_byte(bytes)}};
 }
 
+// As plain text: no token of the text is a control token.
+std::vector<int32_t> encode_text(const Engine& engine, const std::string& path, const std::string& text) {
+  try {
+    return engine.need_tokenizer().encode(text, {.parse_added = false, .add_special = false});
+  } catch (const Error& error) {
+    throw Error(error.code(), path + ": " + error.message(), error.hint());
+  }
+}
+
 std::vector<int32_t> encode_file(const Engine& engine, const std::string& path, int64_t* bytes) {
   std::string text = read_file(path);
   if (text.empty())
@@ -47,14 +59,8 @@ std::vector<int32_t> encode_file(const Engine& engine, const std::string& path, 
   if (engine.bos_id() < 0) {
     throw_error(ErrorCode::kInvalidArgument, "{}: the model names no <bos> token to start with", path);
   }
-  std::vector<int32_t> ids = {engine.bos_id()};
-  std::vector<int32_t> rest;
-  try {
-    rest = engine.need_tokenizer().encode(text, {.parse_added = false, .add_special = false});
-  } catch (const Error& error) {
-    throw Error(error.code(), path + ": " + error.message(), error.hint());
-  }
-  ids.insert(ids.end(), rest.begin(), rest.end());
+  std::vector<int32_t> ids = encode_text(engine, path, text);
+  ids.insert(ids.begin(), engine.bos_id());
   return ids;
 }
 
@@ -105,6 +111,34 @@ int eval_bpb(const Global& global, const EvalArgs& args) {
   }
   progress.finish();
   print_scores(scores, bytes, total, args.json);
+  return 0;
+}
+
+int eval_ppl(const Global& global, const EvalArgs& args) {
+  if (args.context < 1) throw_error(ErrorCode::kUsage, "--ctx: expected 1 or more, found {}", args.context);
+  const std::string& path = args.files.front();
+  std::string text = read_file(path);
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  auto engine = open_engine(global, args.model, args.context, 256, args.mmap);
+  std::vector<int32_t> ids = encode_text(*engine, path, text);
+  int32_t bos = engine->adds_bos() ? engine->bos_id() : -1;
+  if (bos >= 0) ids.insert(ids.begin(), bos);
+  StopSignals signals;
+  auto chunks = static_cast<int64_t>(ids.size()) / args.context;
+  Progress progress(global.quiet, "scoring", "chunks", static_cast<double>(chunks));
+  Perplexity result = perplexity(engine->ctx(), engine->model(), ids, args.context, bos, [&](int64_t done) {
+    progress.update(static_cast<double>(done));
+    return !signals.requested();
+  });
+  if (signals.requested()) return signals.exit_code();
+  progress.finish();
+  if (args.json) {
+    Json out{{"ppl", result.ppl()}, {"tokens_scored", result.tokens_scored()}, {"chunks", result.chunks}};
+    fmt::print("{}\n", out.dump(2));
+  } else {
+    fmt::print("perplexity {:.5f} over {} tokens in {} chunks of {}\n", result.ppl(), result.tokens_scored(),
+               result.chunks.size(), args.context);
+  }
   return 0;
 }
 
@@ -213,19 +247,30 @@ void add_eval_command(CLI::App& root, Global& global, Action& action) {
   auto args = std::make_shared<EvalArgs>();
   CLI::App* group = root.add_subcommand("eval", "measure a model");
   group->require_subcommand(1);
-  auto common = [&](CLI::App* cmd) {
-    cmd->add_option("MODEL", args->model, "model folder")->required();
-    cmd->add_option("--ctx", args->context, "context in tokens; 0: the model's, at most 8192")->capture_default_str();
-    cmd->add_flag("--json", args->json, "one JSON object on standard output");
-    add_mmap_option(*cmd, args->mmap);
+  const char* context_help = "context in tokens; 0: the model's, at most 8192";
+  auto common = [](CLI::App* cmd, EvalArgs& to, const char* context) {
+    cmd->add_option("MODEL", to.model, "model folder")->required();
+    cmd->add_option("--ctx", to.context, context)->capture_default_str();
+    cmd->add_flag("--json", to.json, "one JSON object on standard output");
+    add_mmap_option(*cmd, to.mmap);
   };
   CLI::App* bpb = group->add_subcommand("bpb", "bits per byte of text files: windows of the context, stride of half");
-  common(bpb);
+  common(bpb, *args, context_help);
   bpb->add_option("FILES", args->files, "text files, UTF-8")->required();
   bpb->footer("Examples:\n  unha eval bpb models/unha-tiny book.txt notes.txt --json");
   bpb->callback([&global, &action, args] { action = [&global, args] { return eval_bpb(global, *args); }; });
+  CLI::App* ppl =
+      group->add_subcommand("ppl", "perplexity of a text as llama-perplexity counts it: second halves of chunks");
+  auto ppl_args = std::make_shared<EvalArgs>();
+  ppl_args->context = kPplContext;
+  common(ppl, *ppl_args, "tokens of a chunk");
+  ppl->add_option("FILE", ppl_args->files, "text file, UTF-8; one line end at its end is dropped")
+      ->required()
+      ->expected(1);
+  ppl->footer("Examples:\n  unha eval ppl model.gguf book.txt --ctx 512 --json");
+  ppl->callback([&global, &action, ppl_args] { action = [&global, ppl_args] { return eval_ppl(global, *ppl_args); }; });
   CLI::App* tasks = group->add_subcommand("tasks", "exact answers to test questions, asked greedily in the chat form");
-  common(tasks);
+  common(tasks, *args, context_help);
   tasks->add_option("FILES", args->files, "question files of a corpus: DIR/eval/*.jsonl")->required();
   tasks->add_option("--limit", args->limit, "ask only the first N of each file; 0: all")->capture_default_str();
   tasks->add_option("--max-tokens", args->max_tokens, "end a reply after this many")->capture_default_str();

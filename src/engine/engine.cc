@@ -226,7 +226,7 @@ int64_t Engine::drawable_ids() const {
 
 std::vector<int32_t> Engine::encode_raw(std::string_view text) const {
   std::vector<int32_t> ids;
-  if (tokenizer_config_.add_bos_token && bos_id() >= 0) ids.push_back(bos_id());
+  if (adds_bos()) ids.push_back(bos_id());
   std::vector<int32_t> rest = need_tokenizer().encode(text);
   ids.insert(ids.end(), rest.begin(), rest.end());
   return ids;

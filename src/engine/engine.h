@@ -88,6 +88,7 @@ class Engine {
   int32_t bos_id() const;  // -1: none
   // Ids below this can be drawn: a padded vocabulary is longer than its tokenizer.
   int64_t drawable_ids() const;
+  bool adds_bos() const { return tokenizer_config_.add_bos_token && bos_id() >= 0; }  // raw text begins with BOS
   // Added tokens parsed, BOS by the tokenizer's flag.
   std::vector<int32_t> encode_raw(std::string_view text) const;
 
