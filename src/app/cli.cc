@@ -13,6 +13,7 @@
 
 #include "app/bench_cmd.h"
 #include "app/chat_cmd.h"
+#include "app/conform_cmd.h"
 #include "app/corpus_cmd.h"
 #include "app/eval_cmd.h"
 #include "app/global_options.h"
@@ -48,6 +49,7 @@ void add_commands(CLI::App& root, Global& global, Action& action) {
   add_eval_command(root, global, action);
   add_inspect_command(root, global, action);
   add_bench_command(root, global, action);
+  add_conform_command(root, global, action);
 }
 
 void add_global_options(CLI::App& root, Global& global) {

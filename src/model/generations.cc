@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/generations.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "model/dense_model.h"
 #include "model/v2.h"
@@ -22,6 +24,11 @@ constexpr Generation kGenerations[] = {
 };
 
 }  // namespace
+
+bool known_generation(const std::string& model_type) {
+  return std::any_of(std::begin(kGenerations), std::end(kGenerations),
+                     [&](const Generation& generation) { return model_type == generation.model_type; });
+}
 
 std::unique_ptr<Model> build_model(const Json& config, const std::string& what, bool allow_unknown) {
   if (!config.is_object()) throw_error(ErrorCode::kInvalidArgument, "{}: expected an object", what);

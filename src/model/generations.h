@@ -17,6 +17,9 @@ namespace unha {
 // know are listed by Model::unknown_keys() instead; a known key with an unsupported value is refused all the same.
 std::unique_ptr<Model> build_model(const Json& config, const std::string& what, bool allow_unknown = false);
 
+// Whether there is a generation of that model_type.
+bool known_generation(const std::string& model_type);
+
 // The class that config.json names under "unha_numerics", else f32. Error(kUnsupported) if it is no class of ours.
 Numerics default_numerics(const Json& config, const std::string& what);
 
