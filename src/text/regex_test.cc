@@ -67,11 +67,15 @@ TEST(Regex, RefusesWhatItCannotTranslate) {
 TEST(Regex, GivesUpWithAnErrorOnCatastrophicPatterns) {
   RegexScratch scratch;
   std::vector<Span> spans;
-  EXPECT_THROW(Regex("(a+)+$", "test").find_all(std::string(200, 'a') + "b", scratch, spans), Error);
+  std::string text(200, 'a');
+  text += 'b';
+  EXPECT_THROW(Regex("(a+)+$", "test").find_all(text, scratch, spans), Error);
 }
 
 TEST(Regex, FallsBackWhenTheCompiledCodeRunsOutOfStack) {
-  EXPECT_EQ(matches("(?:a|b)+c", std::string(200000, 'a') + "c").size(), 1u);
+  std::string text(200000, 'a');
+  text += 'c';
+  EXPECT_EQ(matches("(?:a|b)+c", text).size(), 1u);
 }
 
 }  // namespace
