@@ -96,7 +96,6 @@ TEST_F(RunRows, ABadRowIsAnErrorAndTheOthersAreAnswered) {
       {"{\"prompt\": \"x\", \"seed\": 1.5}", "seed"},
       {"{\"prompt\": \"x\", \"max_tokens\": 0}", "max_tokens"},
       {"{\"messages\": [{\"role\": \"robot\", \"content\": \"x\"}]}", "robot"},
-      {"{\"messages\": [{\"role\": \"user\", \"content\": \"x\", \"more\": 1}]}", "more"},
       {"\xff", "row 2"},
   };
   Json alone = json({"run", model_, "-p", "Line 1", "--max-tokens", "20"});
