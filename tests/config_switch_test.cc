@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "io/file.h"
 #include "model/generations.h"
+#include "model/source.h"
 #include "ops/linear.h"
 #include "text/test_shared.h"
 
@@ -195,7 +196,7 @@ Json turned(const Switch& s) {
 std::vector<float> logits_of(const std::string& golden, const Json& config) {
   std::unique_ptr<Model> model = build_model(config, "config.json");
   std::string dir = golden_dir(golden).string();
-  model->params().bind(std::make_shared<const Checkpoint>(Checkpoint::open(dir)), Numerics::kF32);
+  model->params().bind(open_source(dir), Numerics::kF32);
   model->bound();
   auto ids = read_json(dir + "/golden.json")["sequences"][0]["input_ids"].get<std::vector<int32_t>>();
   Threads threads(1);

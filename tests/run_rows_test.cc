@@ -41,7 +41,9 @@ class RunRows : public CliTest {
     for (const char* key : {"text", "ids", "prompt_ids", "finish", "logits_digest"})
       EXPECT_EQ(row[key], alone[key]) << key;
     EXPECT_EQ(row.contains("logprobs"), alone.contains("logprobs"));
-    if (row.contains("logprobs")) EXPECT_EQ(row["logprobs"], alone["logprobs"]);
+    if (row.contains("logprobs")) {
+      EXPECT_EQ(row["logprobs"], alone["logprobs"]);
+    }
   }
 
   std::string model_;
@@ -138,7 +140,9 @@ TEST_F(RunRows, LogprobsAreThoseOfTheRawLogits) {
     // Padding behind the tokenizer's end is never drawn, but may be the most probable of the raw row.
     bool drawn = row["top"][0][0] == greedy["ids"][i];
     EXPECT_TRUE(drawn || row["top"][0][0].get<int64_t>() >= 299) << row.dump();
-    if (drawn) EXPECT_EQ(row["top"][0][1], row["logprob"]);
+    if (drawn) {
+      EXPECT_EQ(row["top"][0][1], row["logprob"]);
+    }
   }
   // What is asked for beside them changes nothing.
   Json sampled = json(words);
