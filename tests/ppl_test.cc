@@ -91,7 +91,8 @@ TEST_F(PplTest, TooShortATextAndWrongContextsAreRefused) {
   EXPECT_EQ(cli({"eval", "ppl", model_, dir_ / "text.txt", "--ctx", "2"}), 1);
   EXPECT_EQ(cli({"eval", "ppl", model_, dir_ / "text.txt", "--ctx", "0"}), 2);
   EXPECT_EQ(cli({"eval", "ppl", model_, dir_ / "none.txt"}), 1);
-  EXPECT_EQ(cli({"eval", "ppl", model_, dir_ / "text.txt"}), 0) << error_;  // 512, as long as the model's context
+  write_file_atomic(dir_ / "long.txt", text_ + text_);
+  EXPECT_EQ(cli({"eval", "ppl", model_, dir_ / "long.txt"}), 0) << error_;  // 512, as long as the model's context
 }
 
 }  // namespace
