@@ -26,7 +26,7 @@ struct ChatArgs {
   GenerateArgs generate;
 };
 
-constexpr const char* kFooter = R"(Examples:
+constexpr const char* kChatFooter = R"(Examples:
   unha chat
   unha chat out/chat/last --temperature 0.3 --think hide
   unha chat -p "What is 12 + 34?"
@@ -123,7 +123,7 @@ int chat(const Global& global, const ChatArgs& args) {
 void add_chat_command(CLI::App& root, Global& global, Action& action) {
   auto args = std::make_shared<ChatArgs>();
   CLI::App* cmd = root.add_subcommand("chat", "talk to a model");
-  cmd->footer(kFooter);
+  cmd->footer(kChatFooter);
   cmd->add_option("MODEL", args->model, "model folder; default: the bundled models/unha-tiny");
   cmd->add_option("-p,--prompt", args->prompt, "ask this, print the reply and leave")->type_name("TEXT");
   cmd->add_flag("--stats", args->stats, "speed, memory and seed on stderr at the end");

@@ -17,7 +17,7 @@ struct ConformArgs {
   bool json = false;
 };
 
-constexpr const char* kFooter = R"(Examples:
+constexpr const char* kConformFooter = R"(Examples:
   unha conform tests/goldens
   unha conform tests/goldens/v3-mtp --numerics bf16x2 --isa scalar --json)";
 
@@ -49,7 +49,7 @@ void add_conform_command(CLI::App& root, Global& global, Action& action) {
   cmd->add_option("PATHS", args->paths, "folders; every case in and below them is run, in class f32 unless told")
       ->required();
   cmd->add_flag("--json", args->json, "one JSON object on standard output");
-  cmd->footer(kFooter);
+  cmd->footer(kConformFooter);
   cmd->callback([&global, &action, args] { action = [&global, args] { return conform(global, *args); }; });
 }
 

@@ -30,7 +30,7 @@ struct RunArgs {
   GenerateArgs generate;
 };
 
-constexpr const char* kFooter = R"(Examples:
+constexpr const char* kRunFooter = R"(Examples:
   unha run models/unha-tiny -p "What is 12 + 34?"
   unha run models/unha-tiny -f question.txt --temperature 0 --stats
   unha run out/smoke/last --raw -p "Once upon a time" --max-tokens 100
@@ -128,7 +128,7 @@ int run(const Global& global, const RunArgs& args) {
 void add_run_command(CLI::App& root, Global& global, Action& action) {
   auto args = std::make_shared<RunArgs>();
   CLI::App* cmd = root.add_subcommand("run", "answer one prompt, or a batch of them");
-  cmd->footer(kFooter);
+  cmd->footer(kRunFooter);
   cmd->add_option("MODEL", args->model, "model folder")->required();
   cmd->add_option("-p,--prompt", args->prompt, "the prompt; without -p, -f and --ids it is read from standard input")
       ->type_name("TEXT");

@@ -28,7 +28,7 @@ struct TrainArgs {
   bool resume = false;
 };
 
-constexpr const char* kFooter = R"(Examples:
+constexpr const char* kTrainFooter = R"(Examples:
   unha train recipes/smoke/train.json --out out/smoke
   unha train recipes/smoke/train.json --out out/smoke --resume
   unha train my.json --out out/a --set optimizer.lr=1e-3 --steps 500
@@ -96,7 +96,7 @@ int train(const Global& global, const TrainArgs& args) {
 void add_train_command(CLI::App& root, Global& global, Action& action) {
   auto args = std::make_shared<TrainArgs>();
   CLI::App* cmd = root.add_subcommand("train", "train a model from a config");
-  cmd->footer(kFooter);
+  cmd->footer(kTrainFooter);
   cmd->add_option("CONFIG", args->config, "training config (JSON); relative paths in it start at its folder")
       ->required();
   cmd->add_option("--out", args->out, "folder of the run: checkpoints, DIR/last, log.jsonl")->type_name("DIR");

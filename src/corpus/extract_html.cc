@@ -9,18 +9,14 @@
 
 #include "corpus/clean.h"
 #include "corpus/extract.h"
+#include "corpus/one_of.h"
 
 namespace unha::corpus {
 namespace {
 
-template <size_t N>
-bool one_of(std::string_view word, const std::array<std::string_view, N>& words) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
-
-constexpr std::array<std::string_view, 14> kDropped = {"script",   "style",  "head",   "nav",    "footer",
-                                                       "noscript", "svg",    "form",   "select", "button",
-                                                       "math",     "object", "iframe", "aside"};
+constexpr std::array<std::string_view, 14> kDroppedTags = {"script",   "style",  "head",   "nav",    "footer",
+                                                           "noscript", "svg",    "form",   "select", "button",
+                                                           "math",     "object", "iframe", "aside"};
 constexpr std::array<std::string_view, 31> kBlocks = {
     "p",       "div",     "h1",      "h2",      "h3",      "h4",     "h5",         "h6",     "ul",         "ol",   "dl",
     "pre",     "table",   "section", "article", "main",    "header", "blockquote", "figure", "figcaption", "body", "hr",
@@ -205,7 +201,7 @@ class HtmlReader {
       return;
     }
     bool is_void = tag.self_closing || one_of(tag.name, kVoid);
-    if (!tag.closing && !is_void && (one_of(tag.name, kDropped) || (one_of(tag.name, kClassed) && is_noise(tag)))) {
+    if (!tag.closing && !is_void && (one_of(tag.name, kDroppedTags) || (one_of(tag.name, kClassed) && is_noise(tag)))) {
       skipping_ = tag.name;
       depth_ = 1;
       return;

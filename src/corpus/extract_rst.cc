@@ -7,12 +7,13 @@
 
 #include "corpus/clean.h"
 #include "corpus/extract.h"
+#include "corpus/one_of.h"
 
 namespace unha::corpus {
 namespace {
 
 // Directives that go with all of their content. Every other directive keeps its body; kTitled keep their argument too.
-constexpr std::array<std::string_view, 31> kDropped = {
+constexpr std::array<std::string_view, 31> kDroppedDirectives = {
     "toctree",      "index",          "module",         "moduleauthor",   "sectionauthor",
     "codeauthor",   "highlight",      "currentmodule",  "image",          "figure",
     "contents",     "only",           "include",        "literalinclude", "raw",
@@ -23,11 +24,6 @@ constexpr std::array<std::string_view, 31> kDropped = {
 constexpr std::array<std::string_view, 4> kNotes = {"note", "warning", "tip", "seealso"};
 constexpr std::array<std::string_view, 7> kUnargued = {"code-block", "code",     "sourcecode", "parsed-literal",
                                                        "container",  "rubric-x", "doctest"};
-
-template <size_t N>
-bool one_of(std::string_view word, const std::array<std::string_view, N>& words) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
 
 size_t indent_of(std::string_view line) {
   size_t n = 0;
@@ -204,7 +200,7 @@ class RstReader {
     std::string_view name = rest.substr(0, marks);
     std::string_view argument = trim(rest.substr(marks + 2));
     if (size_t colon = name.rfind(':'); colon != std::string_view::npos) name = name.substr(colon + 1);
-    if (one_of(name, kDropped)) return skip_block(indent);
+    if (one_of(name, kDroppedDirectives)) return skip_block(indent);
     skip_options(indent);
     if (one_of(name, kNotes)) {
       std::string title(name == "seealso" ? "see also" : name);

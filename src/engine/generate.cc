@@ -8,15 +8,13 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "engine/clock.h"
 #include "engine/text_out.h"
 #include "ops/head_loss.h"
 
 namespace unha {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // One reply in the making.
 class Reply {

@@ -5,15 +5,12 @@
 #include <chrono>
 
 #include "base/rng.h"
+#include "engine/clock.h"
 #include "ops/linear.h"
 
 namespace unha {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());

@@ -18,7 +18,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "files are little-endian and mapped as they are");
 
 constexpr int64_t kMaxHeaderBytes = 100'000'000;  // the limit of the reference implementation
-constexpr size_t kMaxRank = 16;
+constexpr size_t kMaxDimensions = 16;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 struct Entry {
@@ -71,7 +71,7 @@ class HeaderSax : public RefusingSax {
   bool end_array() override { return go(State::kEntry); }
   bool number_unsigned(uint64_t value) override {
     if (state_ == State::kShape) {
-      if (entries.back().shape->size() == kMaxRank) return fail(fmt::format("{}: too many dimensions", tensor()));
+      if (entries.back().shape->size() == kMaxDimensions) return fail(fmt::format("{}: too many dimensions", tensor()));
       entries.back().shape->push_back(value);
       return true;
     }

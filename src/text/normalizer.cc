@@ -7,7 +7,7 @@
 namespace unha {
 
 namespace {
-constexpr size_t kMaxSteps = 64;
+constexpr size_t kMaxNormalizers = 64;
 }
 
 Normalizer::Normalizer(const Json& json, const std::string& what) {
@@ -37,7 +37,7 @@ void Normalizer::add(const Json& json, const std::string& what) {
                 type);
   }
   reader.finish();
-  if (steps_.size() > kMaxSteps) throw_error(ErrorCode::kUnsupported, "{}: more than {} normalizers", what, kMaxSteps);
+  if (steps_.size() > kMaxNormalizers) throw_error(ErrorCode::kUnsupported, "{}: more than {} normalizers", what, kMaxNormalizers);
 }
 
 std::string Normalizer::apply(std::string_view text) const {

@@ -11,7 +11,7 @@ namespace unha {
 
 namespace {
 
-constexpr size_t kMaxSteps = 32;
+constexpr size_t kMaxSplits = 32;
 
 // ByteLevel's own pattern (GPT-2), used where use_regex is true.
 constexpr std::string_view kByteLevelPattern =
@@ -51,7 +51,7 @@ void PreTokenizer::add(const Json& json, const std::string& what) {
     return;
   }
   if (ended_) throw_error(ErrorCode::kUnsupported, "{}: step \"{}\" after ByteLevel", what, type);
-  if (steps_.size() >= kMaxSteps) throw_error(ErrorCode::kUnsupported, "{}: more than {} steps", what, kMaxSteps);
+  if (steps_.size() >= kMaxSplits) throw_error(ErrorCode::kUnsupported, "{}: more than {} steps", what, kMaxSplits);
   if (type == "Split") {
     add_split(reader);
   } else if (type == "Digits") {
