@@ -38,6 +38,9 @@ function(unha_quick_build target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
   if(target IN_LIST UNHA_JOINED AND CMAKE_BUILD_TYPE STREQUAL Release)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+      target_compile_options(${target} PRIVATE -Wno-subobject-linkage)  # a joined file counts as a header
+    endif()
     # Families of files whose private names are alike on purpose.
     file(GLOB alike ${CMAKE_SOURCE_DIR}/src/text/templates/*.cc)
     set_source_files_properties(${alike} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)

@@ -44,7 +44,8 @@ void check_chats(const Tokenizer& tokenizer, const TokenizerConfig& config) {
   ASSERT_TRUE(chat.has_value());
   EXPECT_EQ(chat->name(), "deepseek-v3");
   int chats = 0;
-  for (const Json& row : parse_json(read_whole_file(shared_folder() / "chat-golden.json"), "golden")["rows"]) {
+  Json golden = parse_json(read_whole_file(shared_folder() / "chat-golden.json"), "golden");
+  for (const Json& row : golden["rows"]) {
     if (row["model"] != "deepseek-v3") continue;
     auto pieces = chat->render(read_any_messages(row["messages"], "row"), read_chat_options(row["options"], "row"));
     std::vector<int32_t> ids = encode_pieces(tokenizer, pieces);
@@ -62,9 +63,8 @@ TEST(OfficialTokenizers, AllOfTheGoldenFileAreTested) {
   std::filesystem::path golden_file = shared_folder() / "tokenizer-golden.json";
   if (!std::filesystem::exists(golden_file)) GTEST_SKIP() << golden_file << " is absent";
   std::set<std::string> tested(std::begin(kVendors), std::end(kVendors)), there;
-  for (const auto& item : parse_json(read_whole_file(golden_file), "golden")["tokenizers"].items()) {
-    there.insert(item.key());
-  }
+  Json golden = parse_json(read_whole_file(golden_file), "golden");
+  for (const auto& item : golden["tokenizers"].items()) there.insert(item.key());
   EXPECT_EQ(there, tested);
 }
 
