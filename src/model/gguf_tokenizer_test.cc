@@ -127,9 +127,9 @@ TEST(GgufTokenizer, BadListsAreRefusedByKey) {
                      },
                      259);
                });
-  for (auto [pre, model] : {std::pair{"tekken", "gpt2"}, std::pair{"qwen2", "llama"}}) {
-    GgufTokenizer made = made_of([&](GgufBuilder& b) { fill_lists(b, lists, pre, model); }, 259);
-    ASSERT_TRUE(made.unsupported.has_value()) << pre;
+  for (const auto& kind : {std::pair{"tekken", "gpt2"}, std::pair{"qwen2", "llama"}}) {
+    GgufTokenizer made = made_of([&](GgufBuilder& b) { fill_lists(b, lists, kind.first, kind.second); }, 259);
+    ASSERT_TRUE(made.unsupported.has_value()) << kind.first;
     EXPECT_NE(made.unsupported->message().find("m.gguf: key \"tokenizer.ggml."), std::string::npos);
   }
 }
@@ -138,7 +138,8 @@ TEST(GgufTokenizer, BadListsAreRefusedByKey) {
 class GgufTokenizerForms : public testing::TestWithParam<std::pair<const char*, const char*>> {};
 
 TEST_P(GgufTokenizerForms, IdsEqualThoseOfTheFile) {
-  auto [form, pre] = GetParam();
+  const char* form = GetParam().first;
+  const char* pre = GetParam().second;
   std::filesystem::path folder = shared_folder() / "tokenizers" / form;
   if (!std::filesystem::exists(folder / "golden.json"))
     GTEST_SKIP() << folder << " is not there (UNHA_SHARED names its parent)";
