@@ -95,7 +95,7 @@ std::string template_name(const ModelSource& source) {
 Json inspect(const Global& global, const std::string& path) {
   std::shared_ptr<const ModelSource> source = open_source(path);
   std::string what = source->path() + "/config.json";
-  Json config = parse_json(source->read_text("config.json"), what);
+  Json config = read_model_config(*source);
   std::unique_ptr<Model> model = build_model(config, what, global.allow_unknown_keys);
   note_unknown_keys(global, *model);
   Numerics numerics = global.numerics ? *global.numerics : default_numerics(config, what);

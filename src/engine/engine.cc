@@ -113,7 +113,7 @@ std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOption
   loaded.source = open_source(path);
   const ModelSource& source = *loaded.source;
   std::string what = source.path() + "/config.json";
-  Json config = parse_json(source.read_text("config.json"), what);
+  Json config = read_model_config(source);
   loaded.model = build_model(config, what, options.allow_unknown_keys);
   loaded.numerics = options.numerics ? *options.numerics : default_numerics(config, what);
   int64_t context = pick_context(*loaded.model, options.context, path);

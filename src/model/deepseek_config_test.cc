@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "io/file.h"
+#include "io/test_dir.h"
 #include "model/generations.h"
 #include "model/v2.h"
 #include "model/v3.h"
@@ -176,6 +177,17 @@ TEST(Generations, AllMisfitsOfTheTensorsAreListedAtOnce) {
     EXPECT_NE(e.message().find("experts.0.down_proj.weight"), std::string::npos);
     EXPECT_NE(e.message().find("and "), std::string::npos);
   }
+}
+
+TEST(Generations, AnnouncedPredictionLayersThatAreNotThereAreLeftOut) {
+  TestDir dir;
+  std::string plain = UNHA_SOURCE_DIR "/tests/goldens/v3-f32", mtp = UNHA_SOURCE_DIR "/tests/goldens/v3-mtp";
+  Json config = golden_config("v3-f32");
+  config["num_nextn_predict_layers"] = 1;
+  write_file_atomic(dir / "config.json", config.dump());
+  write_file_atomic(dir / "model.safetensors", read_file(plain + "/model.safetensors"));
+  EXPECT_EQ(load_model(dir.path(), Numerics::kF32).model->mtp_depth(), 0);
+  EXPECT_EQ(load_model(mtp, Numerics::kF32).model->mtp_depth(), 1);
 }
 
 TEST(Generations, UnknownModelTypesAreNamed) {

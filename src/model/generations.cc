@@ -30,6 +30,20 @@ bool known_generation(const std::string& model_type) {
                      [&](const Generation& generation) { return model_type == generation.model_type; });
 }
 
+Json read_model_config(const ModelSource& source) {
+  Json config = parse_json(source.read_text("config.json"), source.path() + "/config.json");
+  if (!config.is_object()) return config;  // build_model() says what is wrong
+  auto layers = config.find("num_hidden_layers"), modules = config.find("num_nextn_predict_layers");
+  auto whole = [&](auto it) { return it != config.end() && it->is_number_integer(); };
+  if (!whole(layers) || !whole(modules)) return config;
+  std::string prefix = fmt::format("model.layers.{}.", layers->get<int64_t>());
+  for (const SourceTensor* tensor : source.tensors()) {
+    if (tensor->name.starts_with(prefix)) return config;
+  }
+  *modules = 0;
+  return config;
+}
+
 std::unique_ptr<Model> build_model(const Json& config, const std::string& what, bool allow_unknown) {
   if (!config.is_object()) throw_error(ErrorCode::kInvalidArgument, "{}: expected an object", what);
   auto type = JsonReader(config, what).require<std::string>("model_type");
@@ -56,7 +70,7 @@ LoadedModel load_model(const std::string& path, std::optional<Numerics> numerics
   LoadedModel loaded;
   loaded.source = open_source(path);
   std::string what = loaded.source->path() + "/config.json";
-  Json config = parse_json(loaded.source->read_text("config.json"), what);
+  Json config = read_model_config(*loaded.source);
   loaded.model = build_model(config, what);
   loaded.numerics = numerics ? *numerics : default_numerics(config, what);
   loaded.model->params().bind(loaded.source, loaded.numerics, progress);

@@ -19,6 +19,9 @@ std::unique_ptr<Model> build_model(const Json& config, const std::string& what, 
 
 // Whether there is a generation of that model_type.
 bool known_generation(const std::string& model_type);
+// config.json of a model. Many conversions announce multi-token prediction and leave its layers out: where the files
+// hold nothing of them, num_nextn_predict_layers becomes 0, and the model runs without drafts.
+Json read_model_config(const ModelSource& source);
 
 // The class that config.json names under "unha_numerics", else f32. Error(kUnsupported) if it is no class of ours.
 Numerics default_numerics(const Json& config, const std::string& what);
