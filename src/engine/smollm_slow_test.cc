@@ -4,27 +4,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 
 #include "base/json.h"
 #include "engine/session.h"
 #include "io/file.h"
-#include "text/test_shared.h"
+#include "text/test_smollm.h"
 
 namespace unha {
 namespace {
-
-// The path that the script prints; empty if it cannot get the file.
-std::string fetched() {
-  std::string command = "'" + (shared_folder() / "models/fetch").string() + "' 2>/dev/null";
-  std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), pclose);
-  char line[4096] = "";
-  if (!pipe || std::fgets(line, sizeof line, pipe.get()) == nullptr) return "";
-  std::string path(line);
-  while (!path.empty() && path.back() == '\n') path.pop_back();
-  return path.ends_with(".gguf") ? path : "";
-}
 
 int32_t best(const Tensor& logits) {
   const float* row = logits.row<float>(logits.rows() - 1);
@@ -34,7 +22,7 @@ int32_t best(const Tensor& logits) {
 TEST(SmolLm, FollowsTheReferencesGreedyContinuations) {
   std::filesystem::path reference = shared_folder() / "models/smollm2.json";
   if (!std::filesystem::exists(reference)) GTEST_SKIP() << reference << " is not there (UNHA_SHARED names its parent)";
-  std::string path = fetched();
+  std::string path = fetched_smollm();
   if (path.empty()) GTEST_SKIP() << "models/fetch cannot get the file (no network?)";
   EngineOptions options;
   options.threads = 2;

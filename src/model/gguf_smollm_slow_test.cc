@@ -3,33 +3,21 @@
 // ids, and all its tensors have a place.
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <memory>
 
 #include "base/json.h"
 #include "io/file.h"
 #include "model/gguf_source.h"
-#include "text/test_shared.h"
+#include "text/test_smollm.h"
 #include "text/tokenizer.h"
 
 namespace unha {
 namespace {
 
-// The path that the script prints; empty if it cannot get the file.
-std::string fetched() {
-  std::string command = "'" + (shared_folder() / "models/fetch").string() + "' 2>/dev/null";
-  std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), pclose);
-  char line[4096] = "";
-  if (!pipe || std::fgets(line, sizeof line, pipe.get()) == nullptr) return "";
-  std::string path(line);
-  while (!path.empty() && path.back() == '\n') path.pop_back();
-  return path.ends_with(".gguf") ? path : "";
-}
-
 TEST(GgufSmolLm, TokenIdsEqualTheReference) {
   std::filesystem::path reference = shared_folder() / "models/smollm2.json";
   if (!std::filesystem::exists(reference)) GTEST_SKIP() << reference << " is not there (UNHA_SHARED names its parent)";
-  std::string path = fetched();
+  std::string path = fetched_smollm();
   if (path.empty()) GTEST_SKIP() << "models/fetch cannot get the file (no network?)";
   auto source = open_gguf_source(path);
   EXPECT_EQ(source->tensors().size(), 272u);
