@@ -2,7 +2,6 @@
 #include "engine/conform_golden.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cmath>
 #include <cstring>
@@ -126,7 +125,5 @@ std::vector<double> golden_values(const TensorInfo& info) {
                   quoted_name(info.name), dtype_name(info.dtype));
   }
 }
-
-std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 }  // namespace unha

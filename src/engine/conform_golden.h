@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "io/safetensors.h"
+#include "tensor/shape_text.h"
 
 namespace unha {
 
@@ -57,8 +58,5 @@ std::vector<double> golden_values(const TensorInfo& info);
 // As T. Error(kCorrupt) if they are stored as something else.
 template <class T>
 std::vector<T> golden_values_as(const TensorInfo& info);
-
-// "[3, 64]"
-std::string shape_text(const std::vector<int64_t>& shape);
 
 }  // namespace unha

@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "base/sha256.h"
+#include "tensor/shape_text.h"
 
 namespace unha {
 
@@ -22,12 +23,6 @@ int64_t matrix_cols(const std::vector<int64_t>& shape) {
   return cols;
 }
 int64_t matrix_rows(const std::vector<int64_t>& shape) { return shape.size() == 1 ? 1 : shape[0]; }
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + "]";
-}
 
 bool operand_role(ParamRole role) {
   return role == ParamRole::kMatrix || role == ParamRole::kEmbedding || role == ParamRole::kHead ||

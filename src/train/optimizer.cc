@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "model/engram.h"
+#include "tensor/shape_text.h"
 
 namespace unha {
 
@@ -23,12 +24,6 @@ double fold(double* lanes) {
     for (int j = 0; j < half; ++j) lanes[j] += lanes[j + half];
   }
   return lanes[0];
-}
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + "]";
 }
 
 void widen(const TensorInfo& info, float* out) {
