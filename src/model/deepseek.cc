@@ -7,6 +7,7 @@
 
 #include "ops/add.h"
 #include "ops/embedding.h"
+#include "ops/in_place.h"
 #include "ops/linear.h"
 #include "ops/recompute.h"
 #include "ops/rms_norm.h"
@@ -109,13 +110,13 @@ Tensor DeepseekModel::trunk(Ctx& ctx, const Batch& batch) {
   if (engram_) tokens = engram_->fold(ctx, batch);
   for (size_t i = 0; i < blocks_.size(); ++i) {
     if (Engram* engram = engram_ ? engram_->at(static_cast<int64_t>(i)) : nullptr) {
-      x = ops::add(ctx, x, engram->forward(ctx, x, batch, tokens));
+      x = ops::in_place(ctx, x, [&] { return ops::add(ctx, x, engram->forward(ctx, x, batch, tokens)); });
     }
+    const DeepseekBlock* block = blocks_[i].get();
     if (recompute_) {
-      x = ops::recompute(ctx, x,
-                         [block = blocks_[i].get(), batch](Ctx& c, Tensor in) { return block->forward(c, in, batch); });
+      x = ops::recompute(ctx, x, [block, batch](Ctx& c, Tensor in) { return block->forward(c, in, batch); });
     } else {
-      x = blocks_[i]->forward(ctx, x, batch);
+      x = ops::in_place(ctx, x, [&] { return block->forward(ctx, x, batch); });
     }
     ctx.observe("layer", static_cast<int>(i), x);
   }

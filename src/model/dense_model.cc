@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "ops/add.h"
 #include "ops/embedding.h"
+#include "ops/in_place.h"
 #include "ops/recompute.h"
 #include "ops/rms_norm.h"
 
@@ -95,7 +96,7 @@ Tensor DenseModel::trunk(Ctx& ctx, const Batch& batch) {
     if (recompute_) {
       x = ops::recompute(ctx, x, [block, batch](Ctx& c, Tensor in) { return block->forward(c, in, batch); });
     } else {
-      x = block->forward(ctx, x, batch);
+      x = ops::in_place(ctx, x, [&] { return block->forward(ctx, x, batch); });
     }
     ctx.observe("layer", static_cast<int>(i), x);
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/recompute.h"
 
-#include <cstring>
 #include <utility>
 
 #include "ops/grain.h"
+#include "ops/in_place.h"
 
 namespace unha::ops {
 
@@ -14,11 +14,7 @@ namespace {
 Tensor keep_only(Ctx& ctx, Arena::Mark mark, const Tensor& y) {
   ctx.arena.rewind(mark);
   Tensor kept = ctx.make(y.rows(), y.cols());
-  int64_t element = dtype_bytes(y.dtype());
-  for (int64_t i = 0; i < y.rows(); ++i) {
-    std::memmove(kept.bytes() + i * kept.stride() * element, y.bytes() + i * y.stride() * element,
-                 static_cast<size_t>(y.cols() * element));
-  }
+  move_rows(y, kept);
   return kept;
 }
 
@@ -37,7 +33,7 @@ void pass_on(Ctx& ctx, const Tensor& d, const Tensor& y) {
 }  // namespace
 
 Tensor recompute(Ctx& ctx, Tensor x, std::function<Tensor(Ctx&, Tensor)> body) {
-  if (ctx.tape == nullptr) return body(ctx, x);
+  if (ctx.tape == nullptr) return in_place(ctx, x, [&] { return body(ctx, x); });
   auto mark = ctx.arena.mark();
   Ctx first = ctx;
   first.tape = nullptr;

@@ -8,8 +8,9 @@
 
 namespace unha::ops {
 
-// y = body(ctx, x). While a tape records, only y stays in the arena; backward runs the body a second time, now
-// recorded, with ctx.replay set and no observer. Gradients are bit-identical to those without recompute.
+// y = body(ctx, x), of x's shape; without a tape it takes the place of x (ops/in_place.h). While a tape records, only y
+// stays in the arena; backward runs the body a second time, now recorded, with ctx.replay set and no observer.
+// Gradients are bit-identical to those without recompute.
 //
 // The body must give the same bytes both times, and may use other tracked tensors beside x. Everything it allocates in
 // the arena is gone when it returns: results on the side (routing counts, a loss's value) are copied out during the
