@@ -25,6 +25,24 @@ class InferenceCmd : public CliTest {
   std::string model_;
 };
 
+// The program itself, since the tests' own memory is another: what it took is within what it had planned.
+TEST(MemoryIsABudget, TheProgramKeepsItsPlan) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers take memory of their own";
+#endif
+  TestDir dir;
+  std::string ids = "1";
+  for (int i = 1; i < 400; ++i) ids += "," + std::to_string(i * 37 % 4000);
+  for (const char* numerics : {"f32", "bf16x2"}) {
+    std::string command = fmt::format("{} run {}/models/unha-tiny --ids {} --max-tokens 20 --numerics {} --json > {}",
+                                      UNHA_BINARY, UNHA_SOURCE_DIR, ids, numerics, dir / "out");
+    ASSERT_EQ(std::system(command.c_str()), 0);
+    Json stats = parse_json(read_file(dir / "out"), "out")["stats"];
+    EXPECT_GT(stats["planned_bytes"], 0);
+    EXPECT_LE(stats["peak_rss_bytes"], stats["planned_bytes"]) << numerics;
+  }
+}
+
 TEST_F(InferenceCmd, GoldenContinuationsComeOutOfRunWithAndWithoutDrafts) {
   for (const char* name : {"v3-f32", "v3-mtp"}) {
     std::string dir = std::string(UNHA_SOURCE_DIR "/tests/goldens/") + name;

@@ -9,6 +9,7 @@
 
 #include "engine/generate.h"
 #include "io/test_dir.h"
+#include "model/tensor_groups.h"
 #include "tiny_model.h"
 
 namespace unha {
@@ -82,7 +83,7 @@ TEST(StoredModel, OfFp8GivesTheBytesOfTheWidened) {
 MemoryPlan plan_of(const std::string& path, Numerics numerics) {
   auto source = open_source(path);
   auto model = build_model(parse_json(source->read_text("config.json"), "config.json"), "config.json");
-  return plan_memory(*model, *source, numerics, 256, 64);
+  return plan_memory(*model, *source, {numerics, 256, 64, 1});
 }
 
 TEST(MemoryPlan, CountsWhatIsMappedOwnedAndPacked) {
@@ -107,7 +108,7 @@ TEST(MemoryPlan, CountsWhatIsMappedOwnedAndPacked) {
   EXPECT_EQ(plan.packed, 4 * linear);
   EXPECT_EQ(plan.for_now, 4 * linear);
   EXPECT_EQ(plan.needed(false) - plan.needed(true), 4 * (all - linear));
-  EXPECT_EQ(plan.needed(true), plan.packed + plan.cache + plan.step);
+  EXPECT_EQ(plan.needed(true), plan.packed + plan.cache + plan.step + plan.program);
   // bf16 in bf16x2: the same, at half the size; norms and routers are copied.
   plan = plan_of(bf16.path(), Numerics::kBF16x2);
   EXPECT_EQ(plan.mapped, 2 * operands);
@@ -121,6 +122,79 @@ TEST(MemoryPlan, CountsWhatIsMappedOwnedAndPacked) {
   plan = plan_of(f64.path(), Numerics::kBF16x2);
   EXPECT_EQ(plan.mapped, 8 * operands);
   EXPECT_EQ(plan.packed, 2 * latent);
+}
+
+// The most that a step takes of the arena is within the plan, and the plan is no wild guess.
+void expect_steps_within_plan(const std::string& path, Numerics numerics) {
+  EngineOptions options;
+  options.threads = 2;
+  options.isa = best_isa();
+  options.numerics = numerics;
+  options.prefill_chunk = 64;
+  options.context = 256;
+  auto engine = Engine::open(path, options);
+  Session session(*engine, 256, engine->model().mtp_depth() > 0);
+  std::vector<int32_t> prompt;
+  for (int32_t i = 0; i < 200; ++i) {
+    prompt.push_back(static_cast<int32_t>((i * 37 + i * i % 29) % engine->model().vocab_size()));
+  }
+  session.prefill(prompt);
+  int32_t ids[2] = {1, 2};
+  if (engine->model().mtp_depth() > 0) session.draft(ids[0]);
+  session.decode(ids);
+  auto peak = static_cast<int64_t>(engine->ctx().arena.peak_bytes());
+  EXPECT_LE(peak, engine->plan().step) << path;
+  EXPECT_LE(engine->plan().step, 8 * peak + (4 << 20)) << path;
+}
+
+TEST(MemoryPlan, CoversEveryStep) {
+  TestDir tiny;
+  write_tiny_model(tiny.path());
+  for (Numerics numerics : {Numerics::kF32, Numerics::kBF16x2}) {
+    expect_steps_within_plan(tiny.path(), numerics);
+    std::string shared = shared_dir();
+    if (shared.empty()) continue;
+    for (const auto& entry : std::filesystem::directory_iterator(shared + "/goldens")) {
+      std::string name = entry.path().filename();
+      bool model = std::filesystem::exists(entry.path() / "config.json") || name.starts_with("gguf-");
+      if (!model || !std::filesystem::exists(entry.path() / "golden.json")) continue;
+      if (name.starts_with("v4") || name == "gguf-blocks") continue;  // no generation of this program yet, no model
+      expect_steps_within_plan(entry.path(), numerics);
+    }
+  }
+  if (shared_dir().empty()) GTEST_SKIP() << "../shared is not there: its models were not tried";
+}
+
+// A token reads all but the experts that are not chosen and the embedding, of which it reads a row.
+TEST(DecodeBytes, AreThoseOfTheFormsThatAreRead) {
+  TestDir dir;
+  write_tiny_model(dir.path());
+  LoadedModel loaded = load_model(dir.path(), Numerics::kF32);
+  const Model& model = *loaded.model;
+  double expected = static_cast<double>(model.costs(1).engram_bytes_per_token);
+  double share = model.config()["num_experts_per_tok"].get<double>() / model.config()["n_routed_experts"].get<double>();
+  int64_t layers = model.config()["num_hidden_layers"].get<int64_t>();
+  for (const Param* param : model.params().by_name()) {
+    if (layer_of(param->name) >= layers || param->role == ParamRole::kTable) continue;
+    bool expert = param->name.find(".experts.") != std::string::npos;
+    double part = expert ? share : param->role == ParamRole::kEmbedding ? 1.0 / 101 : 1;
+    expected += 4 * part * static_cast<double>(param->size());
+  }
+  EXPECT_DOUBLE_EQ(decode_bytes(model, DType::kF32, 0), expected);
+  double key = static_cast<double>(model.cache_layout().bytes_per_token(DType::kF32));
+  EXPECT_DOUBLE_EQ(decode_bytes(model, DType::kF32, 10), expected + 10 * key);
+}
+
+// FP8 is read as it is stored, a byte and its share of a scale for each weight that is used.
+TEST(DecodeBytes, OfFp8CountBytesAndScales) {
+  std::string shared = shared_dir();
+  if (shared.empty()) GTEST_SKIP() << "../shared is not there";
+  LoadedModel loaded = load_model(shared + "/goldens/v3-fp8", Numerics::kF32);
+  const Model& model = *loaded.model;
+  double bytes = decode_bytes(model, DType::kF32, 0);
+  auto active = static_cast<double>(model.costs(1).parameters_active);
+  EXPECT_GT(bytes, active);
+  EXPECT_LT(bytes, 2.5 * active);  // head, norms, router and the latent panels are wider
 }
 
 TEST(MemoryPlan, WhatDoesNotFitIsRefusedWithNumbersAndMmapMakesItFit) {

@@ -91,6 +91,11 @@ std::unique_ptr<Engine> open_engine(const Global& global, const std::string& pat
   options.context = context;
   options.prefill_chunk = prefill_chunk;
   options.allow_mmap = mmap;
+  options.planned = [&](const MemoryPlan& plan) {
+    if (global.quiet || plan.mapped < kSlowToLoad) return;
+    fmt::print(stderr, "unha: memory: {} needed of {} that are free\n",
+               megabytes(static_cast<double>(plan.needed(mmap))), megabytes(static_cast<double>(available_memory())));
+  };
   std::unique_ptr<Progress> progress;
   options.progress = [&](int64_t done, int64_t all) {
     if (all < kSlowToLoad) return;
@@ -126,6 +131,7 @@ Json stats_json(Engine& engine, const GenerateStats& s) {
           {"engram_bytes_per_token", s.engram_bytes},
           {"drafted", s.drafted},
           {"accepted", s.accepted},
+          {"planned_bytes", engine.plan().needed(false)},
           {"peak_rss_bytes", peak_rss_bytes()},
           {"numerics", std::string(numerics_name(engine.numerics()))},
           {"isa", std::string(isa_name(engine.isa()))},
@@ -142,8 +148,9 @@ std::string stats_text(Engine& engine, const GenerateStats& s) {
     text += fmt::format("; drafts {} of {} accepted ({:.0f} %)", s.accepted, s.drafted,
                         100.0 * static_cast<double>(s.accepted) / static_cast<double>(s.drafted));
   }
-  text += fmt::format("; peak memory {} MB; {} on {}, {} threads",
-                      number_text(static_cast<double>(peak_rss_bytes()) * 1e-6), numerics_name(engine.numerics()),
+  text += fmt::format("; memory {}, at most {} planned; {} on {}, {} threads",
+                      megabytes(static_cast<double>(peak_rss_bytes())),
+                      megabytes(static_cast<double>(engine.plan().needed(false))), numerics_name(engine.numerics()),
                       isa_name(engine.isa()), engine.threads());
   return text;
 }

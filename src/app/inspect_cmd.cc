@@ -106,7 +106,7 @@ Json inspect(const Global& global, const std::string& path) {
   Json engram = engram_json(*model, *source, misfits.empty());
   ModelCosts costs = model->costs(context);
   DType operand = numerics == Numerics::kBF16x2 ? DType::kBF16 : DType::kF32;
-  MemoryPlan plan = plan_memory(*model, *source, numerics, std::min(context, kDefaultContext), 256);
+  MemoryPlan plan = plan_memory(*model, *source, {numerics, std::min(context, kDefaultContext), 256, global.threads});
   return {{"path", path},
           {"model_type", config["model_type"]},
           {"parameters_total", costs.parameters_total},
@@ -129,6 +129,7 @@ Json inspect(const Global& global, const std::string& path) {
             {"packed", plan.packed},
             {"cache", plan.cache},
             {"step", plan.step},
+            {"program", plan.program},
             {"needed", plan.needed(false)},
             {"needed_with_mmap", plan.needed(true)},
             {"available", available_memory()}}},
@@ -139,13 +140,11 @@ Json inspect(const Global& global, const std::string& path) {
           {"misfits", misfits}};
 }
 
-std::string mb(const Json& bytes) { return number_text(bytes.get<double>() * 1e-6) + " MB"; }
-
 void print_groups(const Json& groups) {
   for (const Json& g : groups) {
     std::string formats;
     for (const auto& [name, bytes] : g["formats"].items()) {
-      formats += fmt::format("{}{} {}", formats.empty() ? "" : ", ", name, mb(bytes));
+      formats += fmt::format("{}{} {}", formats.empty() ? "" : ", ", name, megabytes(bytes.get<double>()));
     }
     fmt::print("  {:<16} {} tensors, {} parameters: {}\n", g["name"].get<std::string>(), g["tensors"].get<int64_t>(),
                number_text(g["parameters"].get<double>()), formats);
@@ -170,7 +169,7 @@ void print_text(const Json& j) {
              j["hidden_size"].get<int64_t>(), j["vocab_size"].get<int64_t>(), j["mtp_depth"].get<int64_t>());
   fmt::print("parameters         {} total, {} active per token, {} in tables\n", count("parameters_total"),
              count("parameters_active"), count("table_parameters"));
-  fmt::print("weights            {}\n", mb(j["bytes"]));
+  fmt::print("weights            {}\n", megabytes(j["bytes"].get<double>()));
   print_groups(j["groups"]);
   fmt::print("numerics           {}\n", j["numerics"].get<std::string>());
   fmt::print("context            {} tokens, cache {} bytes per token\n", j["context"].get<int64_t>(),
@@ -178,9 +177,11 @@ void print_text(const Json& j) {
   fmt::print("FLOPs per token    {} forward, {} training\n", count("forward_flops_per_token"),
              count("training_flops_per_token"));
   const Json& m = j["memory"];
-  fmt::print("memory             {} needed, {} with --mmap ({} mapped, {} copied, {} packed, {} cache, {} step)\n",
-             mb(m["needed"]), mb(m["needed_with_mmap"]), mb(m["mapped"]), mb(m["owned"]), mb(m["packed"]),
-             mb(m["cache"]), mb(m["step"]));
+  fmt::print(
+      "memory             {} needed, {} with --mmap ({} mapped, {} copied, {} packed, {} cache, {} step, {} program)\n",
+      megabytes(m["needed"].get<double>()), megabytes(m["needed_with_mmap"].get<double>()),
+      megabytes(m["mapped"].get<double>()), megabytes(m["owned"].get<double>()), megabytes(m["packed"].get<double>()),
+      megabytes(m["cache"].get<double>()), megabytes(m["step"].get<double>()), megabytes(m["program"].get<double>()));
   if (!j["engram"].is_null()) print_engram(j["engram"]);
   const Json& t = j["tokenizer"];
   fmt::print("tokenizer          {}\n", t.is_null() ? "none"

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/engine.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "base/error.h"
 #include "engine/session.h"
@@ -16,7 +12,6 @@ namespace unha {
 
 namespace {
 
-constexpr double kMiB = 1 << 20;
 constexpr size_t kSessionsAtOnce = 64;  // more are fine, they only allocate
 
 int64_t pick_context(const Model& model, int64_t asked, const std::string& what) {
@@ -29,84 +24,7 @@ int64_t pick_context(const Model& model, int64_t asked, const std::string& what)
   return asked > 0 ? asked : std::min(model.max_positions(), kDefaultContext);
 }
 
-void refuse_too_large(const MemoryPlan& plan, const EngineOptions& options, const std::string& what, int64_t context) {
-  int64_t limit = options.memory_limit > 0 ? options.memory_limit : available_memory();
-  if (limit < 0 || plan.needed(options.allow_mmap) <= limit) return;
-  auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / kMiB; };
-  std::string weights = options.allow_mmap ? "" : fmt::format("{:.0f} weights, ", mib(plan.mapped - plan.for_now));
-  std::string text = fmt::format(
-      "{}: needs {:.0f} MiB ({}{:.0f} copied weights, {:.0f} packed, {:.0f} cache for {} tokens, {:.0f} per step), but "
-      "{:.0f} MiB are available",
-      what, mib(plan.needed(options.allow_mmap)), weights, mib(plan.owned), mib(plan.packed), mib(plan.cache), context,
-      mib(plan.step), mib(limit));
-  throw Error(ErrorCode::kResource, text,
-              plan.needed(true) <= limit
-                  ? "free memory, or give --mmap: the weights are then read from the disk again and again, slower"
-                  : "give a smaller --ctx or free memory");
-}
-
-// The number behind `key` in a file of "key number" lines; -1: none.
-int64_t named_number(const char* path, const std::string& key) {
-  std::ifstream in(path);
-  std::string line, word;
-  while (std::getline(in, line)) {
-    std::istringstream words(line);
-    int64_t number = 0;
-    if (words >> word && word == key && words >> number) return number;
-  }
-  return -1;
-}
-
 }  // namespace
-
-MemoryPlan plan_memory(const Model& model, const ModelSource& source, Numerics numerics, int64_t context,
-                       int64_t chunk) {
-  MemoryPlan plan;
-  DType operand = numerics == Numerics::kBF16x2 ? DType::kBF16 : DType::kF32;
-  int64_t widest = 0;
-  std::vector<std::string> misfits;  // bind() will name them
-  for (const auto& [param, tensor] : model.params().match(source, &misfits)) {
-    Residence residence_of = residence(param->role, tensor->matrix, numerics);
-    bool head = &param->weight == &model.head();  // a tied one is looked up too
-    bool multiplied = param->role == ParamRole::kMatrix || param->role == ParamRole::kHead || head;
-    bool packed = param->always_packed || (multiplied && residence_of == Residence::kView &&
-                                           dtype_bytes(operand) <= format_block_bytes(tensor->matrix.format));
-    if (packed) plan.packed += param->size() * dtype_bytes(operand);
-    if (residence_of == Residence::kOwned) {
-      plan.owned += param->size() * static_cast<int64_t>(sizeof(float));
-    } else {
-      plan.mapped += tensor->bytes;
-      if (packed && param->role != ParamRole::kEmbedding) plan.for_now += tensor->bytes;
-    }
-    if (multiplied) widest = std::max(widest, tensor->matrix.rows);
-  }
-  CacheLayout layout = model.cache_layout();
-  plan.cache = layout.bytes_per_token(operand) * context;
-  // A step's memory is freed as a whole: about twenty rows of the hidden size per layer, and the widest output twice.
-  auto layers = layout.attention_layers();
-  plan.step = std::min(chunk, context) * (20 * layers * model.hidden_size() + 2 * widest) * 4;
-  return plan;
-}
-
-int64_t available_memory() {
-  int64_t machine = named_number("/proc/meminfo", "MemAvailable:");
-  if (machine >= 0) machine *= 1024;  // kB
-  // A container's limit; the page cache within it can be given back.
-  int64_t limit = -1, used = 0;
-  if (!(std::ifstream("/sys/fs/cgroup/memory.max") >> limit) ||
-      !(std::ifstream("/sys/fs/cgroup/memory.current") >> used)) {
-    return machine;
-  }
-  int64_t cached = std::max<int64_t>(0, named_number("/sys/fs/cgroup/memory.stat", "file"));
-  int64_t container = std::max<int64_t>(0, limit - used + cached);
-  return machine < 0 ? container : std::min(machine, container);
-}
-
-int64_t peak_rss_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
-}
 
 std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOptions& options) {
   LoadedModel loaded;
@@ -121,8 +39,11 @@ std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOption
   std::vector<std::string> misfits;
   params.match(source, &misfits);
   params.refuse_misfits(source, misfits);
-  MemoryPlan plan = plan_memory(*loaded.model, source, loaded.numerics, context, options.prefill_chunk);
-  refuse_too_large(plan, options, path, context);
+  PlanInput input{loaded.numerics, context, options.prefill_chunk, options.threads};
+  MemoryPlan plan = plan_memory(*loaded.model, source, input);
+  int64_t limit = options.memory_limit > 0 ? options.memory_limit : available_memory();
+  refuse_too_large(plan, limit, options.allow_mmap, context, path);
+  if (options.planned) options.planned(plan);
   params.bind(loaded.source, loaded.numerics, options.progress, !options.allow_mmap);
   loaded.model->bound();
   std::unique_ptr<Engine> engine(new Engine(std::move(loaded), options, context));

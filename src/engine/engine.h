@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/threads.h"
+#include "engine/memory_plan.h"
 #include "model/generations.h"
 #include "ops/ctx.h"
 #include "text/chat_template.h"
@@ -29,22 +30,11 @@ struct EngineOptions {
   int64_t memory_limit = 0;                        // bytes; 0: what the machine has available
   bool allow_unknown_keys = false;                 // of config.json: Model::unknown_keys() lists them
   bool allow_mmap = false;                         // weights may exceed memory: pages are read again and again
+  std::function<void(const MemoryPlan&)> planned;  // called before a weight is read
   std::function<void(int64_t, int64_t)> progress;  // bytes read of bytes
 };
 
 inline constexpr int64_t kDefaultContext = 8192;
-
-// What a session of the whole context will need, from shapes alone.
-struct MemoryPlan {
-  int64_t mapped = 0;   // weights used where the files hold them: in memory they are pages of the page cache
-  int64_t for_now = 0;  // of these, read only to be packed: their pages may go afterwards
-  int64_t owned = 0;    // weights copied, widened: norms and the like
-  int64_t packed = 0;   // panels for the kernels, at most
-  int64_t cache = 0;    // one session
-  int64_t step = 0;     // activations of one step, a guess from above
-  // With allow_mmap, what is mapped need not stay in memory.
-  int64_t needed(bool allow_mmap) const { return (allow_mmap ? 0 : mapped - for_now) + owned + packed + cache + step; }
-};
 
 class Session;
 
@@ -122,9 +112,6 @@ class Engine {
   std::vector<SequenceCache*> caches_;
 };
 
-// From shapes and stored formats; the model needs no values yet. Parameters that do not fit the source are left out.
-MemoryPlan plan_memory(const Model& model, const ModelSource& source, Numerics numerics, int64_t context,
-                       int64_t chunk);
 // "eos_token_id" of a generation_config.json, one id or a list; empty: it says nothing. Error(kInvalidArgument) if it
 // is anything else.
 std::vector<int32_t> generation_end_ids(std::string_view json, const std::string& what);
@@ -132,7 +119,5 @@ std::vector<int32_t> generation_end_ids(std::string_view json, const std::string
 std::optional<Tokenizer> read_tokenizer(const ModelSource& source, const Model& model);
 // tokenizer_config.json and its neighbours of a source; defaults where it has none.
 TokenizerConfig read_tokenizer_config(const ModelSource& source);
-int64_t available_memory();  // bytes; -1: unknown
-int64_t peak_rss_bytes();
 
 }  // namespace unha

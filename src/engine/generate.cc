@@ -139,13 +139,10 @@ Generated generate(Engine& engine, Session& session, std::span<const int32_t> pr
   UNHA_CHECK(!options.speculate || session.drafting(), "speculation without a drafting session");
   Generated out = Reply(engine, session, prompt, options).run();
   ModelCosts costs = engine.model().costs(1);
-  DType operand = engine.ctx().operand();
   out.stats.engram_rows = costs.engram_rows_per_token;
   out.stats.engram_bytes = costs.engram_bytes_per_token;
   double middle = static_cast<double>(prompt.size()) + static_cast<double>(out.ids.size()) / 2;
-  out.stats.bytes_per_token =
-      static_cast<double>(costs.parameters_active * dtype_bytes(operand) + costs.engram_bytes_per_token) +
-      middle * static_cast<double>(engine.model().cache_layout().bytes_per_token(operand));
+  out.stats.bytes_per_token = decode_bytes(engine.model(), engine.ctx().operand(), middle);
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "engine/clock.h"
+#include "engine/memory_plan.h"
 #include "ops/linear.h"
 
 namespace unha {
@@ -58,12 +59,6 @@ double flops_at(const Model& model, double position) {
   return one + position * (three - one);
 }
 
-double decode_bytes(const Model& model, const Ctx& ctx, double position) {
-  ModelCosts costs = model.costs(1);
-  return static_cast<double>(costs.parameters_active * dtype_bytes(ctx.operand()) + costs.engram_bytes_per_token) +
-         static_cast<double>(model.cache_layout().bytes_per_token(ctx.operand())) * position;
-}
-
 InferencePoint measure_point(Model& model, Ctx& ctx, Timeline& line, std::span<const int32_t> ids, int64_t context,
                              const MeasureInference& options) {
   InferencePoint point;
@@ -98,7 +93,7 @@ InferencePoint measure_point(Model& model, Ctx& ctx, Timeline& line, std::span<c
   point.prefill_flops_per_token =
       flops_at(model, static_cast<double>(point.context) + chunk / 2) - head * (chunk - 1) / chunk;
   point.decode_flops_per_token = flops_at(model, decode_middle);
-  point.decode_bytes_per_token = decode_bytes(model, ctx, decode_middle);
+  point.decode_bytes_per_token = decode_bytes(model, ctx.operand(), decode_middle);
   return point;
 }
 

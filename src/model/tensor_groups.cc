@@ -15,7 +15,8 @@ constexpr std::array<std::string_view, 12> kGroups = {"embedding", "engram", "no
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
-// 7 of "model.layers.7.mlp.gate.weight"; -1: in no layer.
+}  // namespace
+
 int64_t layer_of(std::string_view name) {
   constexpr std::string_view kPrefix = "model.layers.";
   int64_t layer = -1;
@@ -23,9 +24,9 @@ int64_t layer_of(std::string_view name) {
   return layer;
 }
 
-std::string_view group_of(const Param& param, int64_t layers) {
+std::string_view tensor_group(const Model& model, const Param& param) {
   std::string_view name = param.name;
-  if (layer_of(name) >= layers) return "mtp";
+  if (layer_of(name) >= model.config().value("num_hidden_layers", INT64_MAX)) return "mtp";
   if (param.role == ParamRole::kEmbedding) return "embedding";
   if (param.role == ParamRole::kHead) return "head";
   if (param.role == ParamRole::kTable || contains(name, ".engram.")) return "engram";
@@ -38,15 +39,12 @@ std::string_view group_of(const Param& param, int64_t layers) {
   return contains(name, ".mlp.") ? "dense mlp" : "other";
 }
 
-}  // namespace
-
 std::vector<TensorGroup> group_tensors(const Model& model, const ModelSource& source) {
   std::vector<TensorGroup> groups;
   for (std::string_view name : kGroups) groups.push_back({name});
-  auto layers = model.config().value("num_hidden_layers", INT64_MAX);
   std::vector<std::string> misfits;
   for (const auto& [param, tensor] : model.params().match(source, &misfits)) {
-    std::string_view name = group_of(*param, layers);
+    std::string_view name = tensor_group(model, *param);
     TensorGroup& group = *std::ranges::find(groups, name, &TensorGroup::name);
     ++group.tensors;
     group.parameters += param->size();

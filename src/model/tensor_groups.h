@@ -18,8 +18,13 @@ struct TensorGroup {
   std::array<int64_t, kFormats> format_bytes{};  // by Format; they add up to bytes
 };
 
+// 7 of "model.layers.7.mlp.gate.weight"; -1: in no layer.
+int64_t layer_of(std::string_view name);
+// The group of a parameter. Layers behind the config's num_hidden_layers are "mtp", whatever they hold.
+std::string_view tensor_group(const Model& model, const Param& param);
+
 // Groups in the order of a forward pass, those without tensors left out; of a model whose parameters fit the source (of
-// others, those that do). Layers behind the config's num_hidden_layers are "mtp", whatever they hold.
+// others, those that do).
 std::vector<TensorGroup> group_tensors(const Model& model, const ModelSource& source);
 
 }  // namespace unha
