@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shared malformed GGUF files and valid near misses (goldens/gguf-bad), opened, built and bound as any model: a bad
-// one ends in an Error that names the file, a valid one gives the logits of the unchanged base.
+// one ends in an Error that names the file, a valid one gives the logits of the unchanged base. The program says so
+// with its exit code, quickly and in little memory.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include <cmath>
 #include <filesystem>
 
 #include "base/json.h"
 #include "io/file.h"
+#include "io/test_dir.h"
 #include "model/generations.h"
 #include "ops/linear.h"
 #include "text/test_shared.h"
@@ -51,6 +56,61 @@ TEST(GgufBad, EveryEntryOfTheManifest) {
   }
   EXPECT_GT(refused, 80);
   EXPECT_GT(loaded, 8);
+}
+
+struct Ended {
+  int code = -1;
+  double cpu_s = 0;
+  int64_t peak_bytes = 0;
+  std::string said;  // on standard error
+};
+
+Ended run_program(std::vector<std::string> args, const std::string& log) {
+  args.insert(args.begin(), UNHA_BINARY);
+  pid_t child = ::fork();
+  if (child == 0) {
+    std::vector<char*> argv;
+    for (std::string& arg : args) argv.push_back(arg.data());
+    argv.push_back(nullptr);
+    ::dup2(::open("/dev/null", O_WRONLY), 1);
+    ::dup2(::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), 2);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  rusage usage{};
+  ::wait4(child, &status, 0, &usage);
+  auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+          seconds(usage.ru_utime) + seconds(usage.ru_stime), static_cast<int64_t>(usage.ru_maxrss) * 1024,
+          read_file(log)};
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr double kSlower = 20;  // and larger
+#else
+constexpr double kSlower = 1;
+#endif
+
+// Time is that of the CPU, which a busy machine does not change.
+TEST(GgufBad, TheProgramRefusesEachWithinASecondAnd100Megabytes) {
+  std::string folder = (shared_folder() / "goldens/gguf-bad/").string();
+  if (!std::filesystem::exists(folder + "manifest.json")) GTEST_SKIP() << folder << " is absent";
+  TestDir dir;
+  Json manifest = parse_json(read_file(folder + "manifest.json"), "manifest.json");
+  for (const auto& [name, entry] : manifest.items()) {
+    if (!name.ends_with(".gguf")) continue;
+    for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+             {"inspect", folder + name}, {"run", folder + name, "--raw", "--max-tokens", "1", "-p", "a"}}) {
+      Ended end = run_program(args, dir.path() + "/log");
+      bool lenient = entry.contains("lenient") && end.code == 0;
+      EXPECT_EQ(end.code, entry.at("valid").get<bool>() || lenient ? 0 : 1)
+          << args[0] << " " << name << ": " << end.said;
+      EXPECT_TRUE(end.code == 0 || end.said.find(name) != std::string::npos) << args[0] << " " << end.said;
+      EXPECT_LT(end.cpu_s, kSlower) << args[0] << " " << name;
+      EXPECT_LT(static_cast<double>(end.peak_bytes), 100e6 * kSlower) << args[0] << " " << name;
+    }
+  }
 }
 
 }  // namespace

@@ -33,6 +33,20 @@ void require_value(JsonReader& r, const std::string& key, bool value) {
   }
 }
 
+void require_per_layer(JsonReader& r, const std::string& key, const std::vector<std::string>& values) {
+  if (!has_value(r, key)) return;
+  const Json& list = r.at(key);
+  if (!list.is_array() || list.size() != values.size()) {
+    throw_error(ErrorCode::kUnsupported, "{}: \"{}\" must be a list of {}, one for each layer", r.what(), key,
+                values.size());
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (list[i] == values[i]) continue;
+    throw_error(ErrorCode::kUnsupported, "{}: \"{}\" must be \"{}\" for layer {}, found {}", r.what(), key, values[i],
+                i, list[i].dump());
+  }
+}
+
 bool has_value(JsonReader& r, const std::string& key) {
   if (!r.has(key)) return false;
   if (!r.at(key).is_null()) return true;

@@ -22,6 +22,8 @@ struct UnknownKeys {
 // Keys that may be there with one value only. Error(kUnsupported) that names key and value for any other.
 void require_value(JsonReader& r, const std::string& key, const char* value);
 void require_value(JsonReader& r, const std::string& key, bool value);
+// A list with a value for each layer, if it is there at all. Error(kUnsupported) that names key and layer if one differs.
+void require_per_layer(JsonReader& r, const std::string& key, const std::vector<std::string>& values);
 // Like JsonReader::has, but null counts as absent (and as read).
 bool has_value(JsonReader& r, const std::string& key);
 

@@ -203,6 +203,17 @@ void read_quantization(JsonReader& r, UnknownKeys& unknown) {
   unknown.finish(q, "quantization_config.");
 }
 
+// As transformers 5 spells them out: nothing that the other keys do not say.
+void check_layer_types(JsonReader& r, const DeepseekConfig& c) {
+  std::vector<std::string> attention, mlp;
+  for (int64_t i = 0; i < c.num_hidden_layers; ++i) {
+    attention.emplace_back(c.index ? "indexed_attention" : "full_attention");
+    mlp.emplace_back(c.is_moe(i) ? "sparse" : "dense");
+  }
+  require_per_layer(r, "layer_types", attention);
+  require_per_layer(r, "mlp_layer_types", mlp);
+}
+
 void read_engram(JsonReader& r, DeepseekConfig& c) {
   if (!has_value(r, "engram")) return;
   EngramConfig e = parse_engram_config(r.at("engram"), r.what() + " engram");
@@ -254,6 +265,7 @@ DeepseekConfig parse_deepseek_config(const Json& config, const std::string& what
   read_rope(r, c, rest);
   read_experts(r, rules.router, c);
   if (rules.indexer) read_index(r, c);
+  check_layer_types(r, c);
   if (rules.engram) read_engram(r, c);
   read_quantization(r, rest);
   rest.finish(r);

@@ -60,6 +60,25 @@ TEST(DeepseekConfig, EveryMisfitIsRefusedByName) {
   EXPECT_EQ(refusal(golden_config("v3-f32")), "");
 }
 
+// transformers 5 writes a list per layer of what other keys say already: it must say the same.
+TEST(DeepseekConfig, ListsPerLayerMustAgree) {
+  Json config = golden_config("v3-f32");
+  auto layers = config["num_hidden_layers"].get<size_t>();
+  auto dense = config["first_k_dense_replace"].get<size_t>();
+  ASSERT_GT(layers, dense);
+  std::vector<std::string> mlp(layers, "sparse"), attention(layers, "full_attention");
+  std::fill_n(mlp.begin(), dense, "dense");
+  config["mlp_layer_types"] = mlp;
+  config["layer_types"] = attention;
+  EXPECT_EQ(refusal(config), "");
+  config["mlp_layer_types"] = std::vector<std::string>(layers, "dense");
+  EXPECT_NE(refusal(config).find("mlp_layer_types"), std::string::npos);
+  config["mlp_layer_types"] = mlp;
+  attention.pop_back();
+  config["layer_types"] = attention;
+  EXPECT_NE(refusal(config).find("layer_types"), std::string::npos);
+}
+
 TEST(DeepseekConfig, V2TakesAnyRouterAndNothingElse) {
   Json config = golden_config("v3-f32");
   config["topk_method"] = "group_limited_greedy";

@@ -159,14 +159,8 @@ DenseConfig read_dense_config(JsonReader& r, UnknownKeys& unknown, HeadDim defau
 void refuse_sliding_window(JsonReader& r, const DenseConfig& c) {
   require_value(r, "use_sliding_window", false);
   r.ignore({"sliding_window", "max_window_layers"});  // of the window that is off
-  if (!has_value(r, "layer_types")) return;
-  const Json& types = r.at("layer_types");
-  bool full = types.is_array() && static_cast<int64_t>(types.size()) == c.num_hidden_layers;
-  for (const Json& type : types) full = full && type == "full_attention";
-  if (!full) {
-    throw_error(ErrorCode::kUnsupported, "{}: \"layer_types\" must be \"full_attention\" for each of {} layers",
-                r.what(), c.num_hidden_layers);
-  }
+  require_per_layer(r, "layer_types",
+                    std::vector<std::string>(static_cast<size_t>(c.num_hidden_layers), "full_attention"));
 }
 
 }  // namespace unha

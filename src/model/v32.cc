@@ -8,10 +8,24 @@ namespace unha {
 namespace {
 
 // Released config.json files carry these; they do not touch the forward.
-constexpr std::initializer_list<const char*> kWithoutEffect = {
-    "architectures", "attention_dropout",    "auto_map",      "aux_loss_alpha", "dtype",          "ep_size",
-    "head_dim",      "initializer_range",    "model_type",    "pad_token_id",   "pretraining_tp", "seq_aux",
-    "torch_dtype",   "transformers_version", "unha_numerics", "use_cache"};
+constexpr std::initializer_list<const char*> kWithoutEffect = {"_name_or_path",
+                                                               "architectures",
+                                                               "attention_dropout",
+                                                               "auto_map",
+                                                               "aux_loss_alpha",
+                                                               "dtype",
+                                                               "ep_size",
+                                                               "head_dim",
+                                                               "initializer_range",
+                                                               "model_type",
+                                                               "output_router_logits",
+                                                               "pad_token_id",
+                                                               "pretraining_tp",
+                                                               "seq_aux",
+                                                               "torch_dtype",
+                                                               "transformers_version",
+                                                               "unha_numerics",
+                                                               "use_cache"};
 
 constexpr DeepseekRules kRules = {kWithoutEffect, DeepseekRules::Router::kV3, true, false};
 
