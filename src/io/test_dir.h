@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests: a folder that is gone afterwards, and what an expected Error says.
+// For tests: a folder that is gone afterwards (test_folder.h), what an expected Error says, where ../shared is.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -11,30 +10,9 @@
 #include <string>
 
 #include "base/error.h"
+#include "io/test_folder.h"
 
 namespace unha {
-
-class TestDir {
- public:
-  TestDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "unha-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) != nullptr) path_ = name;
-  }
-  ~TestDir() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  TestDir(const TestDir&) = delete;
-  TestDir& operator=(const TestDir&) = delete;
-  const std::string& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  int64_t entries() const {
-    return std::distance(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator());
-  }
-
- private:
-  std::string path_;
-};
 
 // Expects an Error of that code whose message or hint contains `part`.
 inline void expect_error(ErrorCode code, const std::string& part, const std::function<void()>& run) {
