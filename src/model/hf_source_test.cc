@@ -133,6 +133,18 @@ TEST_F(HfSource, ScalesThatAreMissingOrDoNotFitAreNamed) {
   EXPECT_NE(source->find("plain.weight_scale_inv"), nullptr);
 }
 
+TEST_F(HfSource, FilesInFoldersOfItAreRead) {
+  put("a", DType::kF32, {1});
+  write();
+  std::filesystem::create_directory(dir_ / "encoding");
+  write_file_atomic(dir_ / "encoding/encoding_dsv32.py", "x = 1\n");
+  auto source = open();
+  ASSERT_TRUE(source->has_file("encoding/encoding_dsv32.py"));
+  EXPECT_EQ(source->read_text("encoding/encoding_dsv32.py"), "x = 1\n");
+  EXPECT_FALSE(source->has_file("encoding/other.py"));
+  expect_error(ErrorCode::kNotFound, "encoding/other.py", [&] { source->read_text("encoding/other.py"); });
+}
+
 TEST_F(HfSource, MissingShardsAreAllNamed) {
   put("a", DType::kF32, {1});
   write("one.safetensors");
