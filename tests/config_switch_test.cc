@@ -2,7 +2,7 @@
 // Every key that a config.json has (deepseek-v3.md sections 0 and 9) does what this table says:
 // turned over in a golden case it changes the logits, or no longer fits the tensors, or is refused by name, or has no
 // effect on the forward. The last column names the golden that pins the key's right meaning, and the mistake of its
-// "switch_effects" which stands for ignoring it: what golden_test.cc compares, fails then.
+// "switch_effects" which stands for ignoring it: what conform_test.cc compares, fails then.
 #include <gtest/gtest.h>
 
 #include <cmath>

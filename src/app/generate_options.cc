@@ -131,7 +131,7 @@ Json stats_json(Engine& engine, const GenerateStats& s) {
           {"engram_bytes_per_token", s.engram_bytes},
           {"drafted", s.drafted},
           {"accepted", s.accepted},
-          {"planned_bytes", engine.plan().needed(false)},
+          {"planned_bytes", engine.plan().resident()},
           {"peak_rss_bytes", peak_rss_bytes()},
           {"numerics", std::string(numerics_name(engine.numerics()))},
           {"isa", std::string(isa_name(engine.isa()))},
@@ -150,7 +150,7 @@ std::string stats_text(Engine& engine, const GenerateStats& s) {
   }
   text += fmt::format("; memory {}, at most {} planned; {} on {}, {} threads",
                       megabytes(static_cast<double>(peak_rss_bytes())),
-                      megabytes(static_cast<double>(engine.plan().needed(false))), numerics_name(engine.numerics()),
+                      megabytes(static_cast<double>(engine.plan().resident())), numerics_name(engine.numerics()),
                       isa_name(engine.isa()), engine.threads());
   return text;
 }

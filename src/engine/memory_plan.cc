@@ -17,7 +17,7 @@ namespace unha {
 
 namespace {
 
-constexpr int64_t kProgram = 12 << 20, kPerToken = 512;
+constexpr int64_t kProgram = 12 << 20, kPerToken = 512, kPerTensor = 1280;  // bytes, rounded up from measurements
 
 // Panels of a product's weight, or values looked up and used as they are.
 bool is_multiplied(const Model& model, const Param& param) {
@@ -33,10 +33,10 @@ bool keeps_panels(const Param& param, bool multiplied, bool stored, Format forma
 class StepWidths {
  public:
   void add(const Model& model, const Param& param, const StoredMatrix& matrix) {
-    std::string_view group = tensor_group(model, param);
-    if (group == "head" || &param.weight == &model.head()) {
+    std::string_view part = tensor_part(param);
+    if (part == "head" || &param.weight == &model.head()) {
       head_ = matrix.rows;
-    } else if (group == "experts") {
+    } else if (part == "experts") {
       expert_ = std::max(expert_, std::min(matrix.rows, matrix.cols));
     } else {
       layers_[layer_of(param.name)] += matrix.rows + matrix.cols;  // what it makes, and its input as operands
@@ -134,7 +134,8 @@ MemoryPlan plan_memory(const Model& model, const ModelSource& source, const Plan
   }
   plan.cache = model.cache_layout().bytes_per_token(operand) * input.context;
   plan.step = widths.bytes(model, input);
-  plan.program = kProgram + (source.has_file("tokenizer.json") ? kPerToken * model.vocab_size() : 0);
+  plan.program = kProgram + kPerTensor * static_cast<int64_t>(model.params().by_name().size()) +
+                 (source.has_file("tokenizer.json") ? kPerToken * model.vocab_size() : 0);
   return plan;
 }
 

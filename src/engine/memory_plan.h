@@ -17,6 +17,8 @@ struct MemoryPlan {
   int64_t cache = 0;    // one session
   int64_t step = 0;     // activations of one step, a bound from above
   int64_t program = 0;  // itself, and the tokenizer's tables, from experience
+  // What resident memory can come to: pages that were read to be packed go only when something else wants them.
+  int64_t resident() const { return needed(false) + for_now; }
   // With allow_mmap, what is mapped need not stay in memory.
   int64_t needed(bool allow_mmap) const {
     return (allow_mmap ? 0 : mapped - for_now) + owned + packed + cache + step + program;

@@ -228,7 +228,7 @@ void ParamStore::bind(std::shared_ptr<const ModelSource> source, Numerics numeri
     int64_t bytes = tensor->matrix.bytes();
     for (int64_t at = 0; read_all && at < bytes; at += kStretch) {
       read_pages(tensor->matrix.data + at, std::min(kStretch, bytes - at));
-      if (progress) progress(done + std::min(at + kStretch, bytes), all);
+      if (progress && at + kStretch < bytes) progress(done + at + kStretch, all);
     }
     done += tensor->bytes;
     if (progress) progress(done, all);

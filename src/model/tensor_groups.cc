@@ -24,9 +24,8 @@ int64_t layer_of(std::string_view name) {
   return layer;
 }
 
-std::string_view tensor_group(const Model& model, const Param& param) {
+std::string_view tensor_part(const Param& param) {
   std::string_view name = param.name;
-  if (layer_of(name) >= model.config().value("num_hidden_layers", INT64_MAX)) return "mtp";
   if (param.role == ParamRole::kEmbedding) return "embedding";
   if (param.role == ParamRole::kHead) return "head";
   if (param.role == ParamRole::kTable || contains(name, ".engram.")) return "engram";
@@ -37,6 +36,11 @@ std::string_view tensor_group(const Model& model, const Param& param) {
   if (contains(name, ".shared_experts.")) return "shared experts";
   if (contains(name, ".experts.")) return "experts";
   return contains(name, ".mlp.") ? "dense mlp" : "other";
+}
+
+std::string_view tensor_group(const Model& model, const Param& param) {
+  bool behind = layer_of(param.name) >= model.config().value("num_hidden_layers", INT64_MAX);
+  return behind ? "mtp" : tensor_part(param);
 }
 
 std::vector<TensorGroup> group_tensors(const Model& model, const ModelSource& source) {

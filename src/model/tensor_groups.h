@@ -20,7 +20,9 @@ struct TensorGroup {
 
 // 7 of "model.layers.7.mlp.gate.weight"; -1: in no layer.
 int64_t layer_of(std::string_view name);
-// The group of a parameter. Layers behind the config's num_hidden_layers are "mtp", whatever they hold.
+// What a parameter is for, in any layer.
+std::string_view tensor_part(const Param& param);
+// The group of a parameter: its part, but layers behind the config's num_hidden_layers are "mtp", whatever they hold.
 std::string_view tensor_group(const Model& model, const Param& param);
 
 // Groups in the order of a forward pass, those without tensors left out; of a model whose parameters fit the source (of
