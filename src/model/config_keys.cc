@@ -19,6 +19,12 @@ void UnknownKeys::finish(const JsonReader& r, const std::string& path) {
   }
 }
 
+void ignore_housekeeping(JsonReader& r) {
+  r.ignore({"_name_or_path", "architectures", "attention_dropout", "auto_map", "dtype", "initializer_range",
+            "model_type", "pad_token_id", "pretraining_tp", "torch_dtype", "transformers_version", "unha_numerics",
+            "use_cache"});
+}
+
 void require_value(JsonReader& r, const std::string& key, const char* value) {
   if (!r.has(key)) return;
   auto found = r.require<std::string>(key);

@@ -19,6 +19,9 @@ struct UnknownKeys {
   void finish(const JsonReader& r, const std::string& path = "");
 };
 
+// Passes over the keys that any config.json may carry and that touch no forward: who wrote it, with what, for which
+// trainer. A generation lists its own beside it.
+void ignore_housekeeping(JsonReader& r);
 // Keys that may be there with one value only. Error(kUnsupported) that names key and value for any other.
 void require_value(JsonReader& r, const std::string& key, const char* value);
 void require_value(JsonReader& r, const std::string& key, bool value);

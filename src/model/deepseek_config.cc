@@ -246,6 +246,7 @@ DeepseekConfig parse_deepseek_config(const Json& config, const std::string& what
   UnknownKeys& rest = unknown != nullptr ? *unknown : refuse;
   JsonReader r(config, what);
   DeepseekConfig c;
+  ignore_housekeeping(r);
   r.ignore(rules.without_effect);
   require_value(r, "hidden_act", "silu");
   c.hidden_size = r.require_int("hidden_size", 1, kMaxSize);

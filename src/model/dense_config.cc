@@ -9,11 +9,8 @@ namespace {
 
 constexpr int64_t kMaxSize = int64_t{1} << 24;
 
-// Released config.json files carry these; they do not touch the forward.
-constexpr std::initializer_list<const char*> kWithoutEffect = {
-    "_name_or_path",     "architectures",          "attention_dropout",    "auto_map",      "dtype",
-    "initializer_range", "is_llama_config",        "model_type",           "pad_token_id",  "pretraining_tp",
-    "torch_dtype",       "transformers.js_config", "transformers_version", "unha_numerics", "use_cache"};
+// Released files carry these beside what every one does (ignore_housekeeping); they do not touch the forward.
+constexpr std::initializer_list<const char*> kWithoutEffect = {"is_llama_config", "transformers.js_config"};
 
 void require_positive(const JsonReader& r, const char* key, double value) {
   if (value > 0) return;
@@ -139,6 +136,7 @@ std::vector<int64_t> read_eos(JsonReader& r, int64_t vocab_size) {
 
 DenseConfig read_dense_config(JsonReader& r, UnknownKeys& unknown, HeadDim default_head_dim) {
   DenseConfig c;
+  ignore_housekeeping(r);
   r.ignore(kWithoutEffect);
   require_value(r, "hidden_act", "silu");
   c.hidden_size = r.require_int("hidden_size", 1, kMaxSize);

@@ -7,25 +7,9 @@ namespace unha {
 
 namespace {
 
-// Released config.json files carry these; they do not touch the forward.
-constexpr std::initializer_list<const char*> kWithoutEffect = {"_name_or_path",
-                                                               "architectures",
-                                                               "attention_dropout",
-                                                               "auto_map",
-                                                               "aux_loss_alpha",
-                                                               "dtype",
-                                                               "ep_size",
-                                                               "head_dim",
-                                                               "initializer_range",
-                                                               "model_type",
-                                                               "output_router_logits",
-                                                               "pad_token_id",
-                                                               "pretraining_tp",
-                                                               "seq_aux",
-                                                               "torch_dtype",
-                                                               "transformers_version",
-                                                               "unha_numerics",
-                                                               "use_cache"};
+// Released files carry these beside what every one does (ignore_housekeeping); they do not touch the forward.
+constexpr std::initializer_list<const char*> kWithoutEffect = {"aux_loss_alpha", "ep_size", "head_dim",
+                                                               "output_router_logits", "seq_aux"};
 
 constexpr DeepseekRules kRules = {kWithoutEffect, DeepseekRules::Router::kV3, false, true};
 
