@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "cli_fixture.h"
-#include "engine/conform_parity.h"
+#include "engine/conform/parity.h"
 #include "io/file.h"
 #include "io/safetensors.h"
 #include "model/generations.h"

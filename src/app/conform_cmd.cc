@@ -6,7 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
-#include "engine/conform.h"
+#include "engine/conform/conform.h"
 
 namespace unha {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/conform_engram.h"
+#include "engine/conform/engram.h"
 
 #include <fmt/format.h>
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/conform_checks.h"
-#include "engine/conform_golden.h"
-#include "engine/conform_pass.h"
+#include "engine/conform/checks.h"
+#include "engine/conform/golden.h"
+#include "engine/conform/pass.h"
 
 namespace unha {
 

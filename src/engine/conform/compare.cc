@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/conform_compare.h"
+#include "engine/conform/compare.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

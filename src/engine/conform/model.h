@@ -2,8 +2,8 @@
 // A golden case with a checkpoint: loads it as a user would and compares.
 #pragma once
 
-#include "engine/conform_checks.h"
-#include "engine/conform_golden.h"
+#include "engine/conform/checks.h"
+#include "engine/conform/golden.h"
 
 namespace unha {
 

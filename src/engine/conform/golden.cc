@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/conform_golden.h"
+#include "engine/conform/golden.h"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/conform_model.h"
+#include "engine/conform/model.h"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,8 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "engine/conform_compare.h"
-#include "engine/conform_parity.h"
+#include "engine/conform/compare.h"
+#include "engine/conform/parity.h"
 #include "engine/session.h"
 #include "io/file.h"
 #include "model/generations.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/conform_parity.h"
+#include "engine/conform/parity.h"
 
 #include <fmt/format.h>
 

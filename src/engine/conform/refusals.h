@@ -3,7 +3,7 @@
 // valid one has to load and run.
 #pragma once
 
-#include "engine/conform_checks.h"
+#include "engine/conform/checks.h"
 
 namespace unha {
 

@@ -2,8 +2,8 @@
 // A golden case of stored formats: blocks as bytes and the numbers they stand for.
 #pragma once
 
-#include "engine/conform_checks.h"
-#include "engine/conform_golden.h"
+#include "engine/conform/checks.h"
+#include "engine/conform/golden.h"
 
 namespace unha {
 

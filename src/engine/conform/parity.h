@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/conform_golden.h"
-#include "engine/conform_pass.h"
+#include "engine/conform/golden.h"
+#include "engine/conform/pass.h"
 
 namespace unha {
 

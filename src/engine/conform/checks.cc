@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/conform_checks.h"
+#include "engine/conform/checks.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/conform_refusals.h"
+#include "engine/conform/refusals.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "engine/conform_pass.h"
+#include "engine/conform/pass.h"
 #include "io/file.h"
 #include "model/generations.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/conform_pass.h"
+#include "engine/conform/pass.h"
 
 #include "base/error.h"
 #include "ops/linear.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/conform.h"
+#include "engine/conform/conform.h"
 
 #include <fmt/format.h>
 
@@ -8,12 +8,12 @@
 #include <set>
 
 #include "base/error.h"
-#include "engine/conform_blocks.h"
-#include "engine/conform_checks.h"
-#include "engine/conform_engram.h"
-#include "engine/conform_golden.h"
-#include "engine/conform_model.h"
-#include "engine/conform_refusals.h"
+#include "engine/conform/blocks.h"
+#include "engine/conform/checks.h"
+#include "engine/conform/engram.h"
+#include "engine/conform/golden.h"
+#include "engine/conform/model.h"
+#include "engine/conform/refusals.h"
 
 namespace unha {
 

@@ -3,8 +3,8 @@
 // gates and every gradient, in each variant that is stored (engram.md).
 #pragma once
 
-#include "engine/conform_checks.h"
-#include "engine/conform_golden.h"
+#include "engine/conform/checks.h"
+#include "engine/conform/golden.h"
 
 namespace unha {
 

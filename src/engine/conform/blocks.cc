@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/conform_blocks.h"
+#include "engine/conform/blocks.h"
 
 #include <fmt/format.h>
 

@@ -2,10 +2,10 @@
 // Golden cases: folders that hold a tiny checkpoint and what a correct engine computes from it, or files that must be
 // refused. What a case is follows from what its folder holds, never from its name:
 //
-//   manifest.json                                 files that are malformed or nearly so            conform_refusals.h
-//   golden.json, engram_config.json               the Engram module alone, with its gradients      conform_engram.h
-//   golden.json, <TYPE>.blocks beside .values     blocks of stored formats                         conform_blocks.h
-//   golden.json, config.json or *.gguf            a model: tensors, choices, greedy continuations  conform_model.h
+//   manifest.json                                 files that are malformed or nearly so            refusals.h
+//   golden.json, engram_config.json               the Engram module alone, with its gradients      engram.h
+//   golden.json, <TYPE>.blocks beside .values     blocks of stored formats                         blocks.h
+//   golden.json, config.json or *.gguf            a model: tensors, choices, greedy continuations  model.h
 //
 // Tolerances are those that the goldens' README gives for a class.
 #pragma once

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/conform.h"
+#include "engine/conform/conform.h"
 
 namespace unha {
 
