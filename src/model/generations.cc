@@ -23,6 +23,26 @@ constexpr Generation kGenerations[] = {
     {"llama", build_llama},    {"qwen2", build_qwen2},    {"qwen3", build_qwen3},
 };
 
+int64_t whole_number(const Json& config, const char* key) {
+  auto it = config.find(key);
+  return it != config.end() && it->is_number_integer() ? it->get<int64_t>() : 0;
+}
+
+// Every layer and every expert has tensors of its own. A config that promises more of them than there are tensors would
+// cost time and memory before the first misfit is found.
+void refuse_more_than_stored(const Json& config, int64_t tensors, const std::string& what) {
+  int64_t layers = whole_number(config, "num_hidden_layers"), experts = whole_number(config, "n_routed_experts");
+  int64_t routed = 0;  // layers with experts
+  if (layers > 0 && layers <= tensors && experts > 0) {
+    int64_t others = std::clamp<int64_t>(whole_number(config, "first_k_dense_replace"), 0, layers);
+    int64_t every = std::clamp<int64_t>(whole_number(config, "moe_layer_freq"), 1, layers);
+    routed = (layers - others + every - 1) / every;
+  }
+  if (layers <= tensors && (routed == 0 || experts <= tensors / routed)) return;
+  throw_error(ErrorCode::kCorrupt, "{}: {} layers with {} experts each, but only {} tensors are there", what, layers,
+              std::max<int64_t>(experts, 0), tensors);
+}
+
 }  // namespace
 
 bool known_generation(const std::string& model_type) {
@@ -33,6 +53,7 @@ bool known_generation(const std::string& model_type) {
 Json read_model_config(const ModelSource& source) {
   Json config = parse_json(source.read_text("config.json"), source.path() + "/config.json");
   if (!config.is_object()) return config;  // build_model() says what is wrong
+  refuse_more_than_stored(config, static_cast<int64_t>(source.tensors().size()), source.path() + "/config.json");
   auto layers = config.find("num_hidden_layers"), modules = config.find("num_nextn_predict_layers");
   auto whole = [&](auto it) { return it != config.end() && it->is_number_integer(); };
   if (!whole(layers) || !whole(modules)) return config;

@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "io/test_dir.h"
+#include "model/generations.h"
 
 namespace unha {
 namespace {
@@ -152,6 +153,34 @@ TEST_F(HfSource, MissingShardsAreAllNamed) {
                     R"({"weight_map": {"a": "one.safetensors", "b": "two.safetensors", "c": "three.safetensors"}})");
   for (const char* shard : {"two.safetensors", "three.safetensors", "2 of its 3"}) {
     expect_error(ErrorCode::kNotFound, shard, [&] { open(); });
+  }
+}
+
+// Before anything is built for them: a hundred thousand layers would take a gigabyte.
+TEST_F(HfSource, AConfigThatPromisesMoreThanIsThereIsRefusedAtOnce) {
+  put("model.layers.0.a", DType::kF32, {1});
+  put("model.layers.1.a", DType::kF32, {1});
+  put("model.norm.weight", DType::kF32, {1});
+  write();
+  struct Case {
+    const char* config;
+    bool fits;
+  };
+  for (const Case& c : {Case{R"({"num_hidden_layers": 3})", true}, Case{R"({"num_hidden_layers": 4})", false},
+                        Case{R"({"num_hidden_layers": 3, "n_routed_experts": 1})", true},
+                        Case{R"({"num_hidden_layers": 3, "n_routed_experts": 2})", false},
+                        Case{R"({"num_hidden_layers": 3, "n_routed_experts": 3, "first_k_dense_replace": 2})", true},
+                        Case{R"({"num_hidden_layers": 3, "n_routed_experts": 3, "moe_layer_freq": 2})", false},
+                        Case{R"({"num_hidden_layers": 3, "n_routed_experts": null, "moe_layer_freq": 0})", true},
+                        Case{R"({"num_hidden_layers": 3, "n_routed_experts": 9223372036854775807})", false},
+                        Case{R"({"num_hidden_layers": "3"})", true}}) {
+    config(c.config);
+    auto source = open();
+    if (c.fits) {
+      EXPECT_TRUE(read_model_config(*source).is_object()) << c.config;
+    } else {
+      expect_error(ErrorCode::kCorrupt, "only 3 tensors are there", [&] { read_model_config(*source); });
+    }
   }
 }
 
