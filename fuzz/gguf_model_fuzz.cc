@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes are either a GGUF model whose config is JSON, whose tensors can be widened and whose tokenizer encodes, or
-// an Error.
+// Any bytes are either a GGUF model whose config builds a model, whose tensors can be widened and whose tokenizer
+// encodes, or an Error.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "model/generations.h"
 #include "model/gguf_source.h"
 #include "text/tokenizer.h"
 
@@ -46,11 +47,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     auto source = unha::open_gguf_source(file.path);
     widen_all(*source);
     unha::Json config = unha::parse_json(source->read_text("config.json"), "config.json");
-    UNHA_CHECK(config.is_object(), "config");
     unha::parse_json(source->read_text("tokenizer_config.json"), "tokenizer_config.json");
     auto tokenizer = unha::Tokenizer::parse(source->read_text("tokenizer.json"), "tokenizer.json");
     UNHA_CHECK(tokenizer.size() == config["vocab_size"].get<int64_t>(), "{} tokens", tokenizer.size());
     tokenizer.encode("a b\n");
+    auto model = unha::build_model(unha::read_model_config(*source), "config.json");
+    std::vector<std::string> misfits;
+    model->params().match(*source, &misfits);
   } catch (const unha::Error&) {
     // Refused, which is fine.
   }
