@@ -42,8 +42,8 @@ int encode(const std::string& dir, const std::string& tokenizer_path, const Glob
     tokens += source.tokens;
     bytes += source.text_bytes;
   }
-  line.finish(fmt::format("encoded {} into {:.2f} million tokens ({:.3f} bytes each): {}/train",
-                          megabytes(static_cast<double>(bytes)), static_cast<double>(tokens) / 1e6,
+  line.finish(fmt::format("encoded {} into {:.2f} million tokens ({:.3f} bytes each): {}/train", megabytes(bytes),
+                          static_cast<double>(tokens) / 1e6,
                           static_cast<double>(bytes) / static_cast<double>(std::max<int64_t>(1, tokens)), dir));
   return 0;
 }
@@ -63,8 +63,7 @@ int build(const std::string& recipe, const corpus::BuildOptions& options, const 
       heldout += source.heldout_bytes;
     }
     line.finish(fmt::format("{}: {} in {} documents, {} conversations, {} held out, digest {}", options.out.string(),
-                            megabytes(static_cast<double>(bytes)), documents, chats,
-                            megabytes(static_cast<double>(heldout)), result.digest.substr(0, 16)));
+                            megabytes(bytes), documents, chats, megabytes(heldout), result.digest.substr(0, 16)));
   }
   return tokenizer.empty() ? 0 : encode(options.out.string(), tokenizer, global);
 }

@@ -93,8 +93,8 @@ std::unique_ptr<Engine> open_engine(const Global& global, const std::string& pat
   options.allow_mmap = mmap;
   options.planned = [&](const MemoryPlan& plan) {
     if (global.quiet || plan.mapped < kSlowToLoad) return;
-    fmt::print(stderr, "unha: memory: {} needed of {} that are free\n",
-               megabytes(static_cast<double>(plan.needed(mmap))), megabytes(static_cast<double>(available_memory())));
+    fmt::print(stderr, "unha: memory: {} needed of {} that are free\n", megabytes(plan.needed(mmap)),
+               megabytes(available_memory()));
   };
   std::unique_ptr<Progress> progress;
   options.progress = [&](int64_t done, int64_t all) {
@@ -148,10 +148,9 @@ std::string stats_text(Engine& engine, const GenerateStats& s) {
     text += fmt::format("; drafts {} of {} accepted ({:.0f} %)", s.accepted, s.drafted,
                         100.0 * static_cast<double>(s.accepted) / static_cast<double>(s.drafted));
   }
-  text += fmt::format("; memory {}, at most {} planned; {} on {}, {} threads",
-                      megabytes(static_cast<double>(peak_rss_bytes())),
-                      megabytes(static_cast<double>(engine.plan().resident())), numerics_name(engine.numerics()),
-                      isa_name(engine.isa()), engine.threads());
+  text += fmt::format("; memory {}, at most {} planned; {} on {}, {} threads", megabytes(peak_rss_bytes()),
+                      megabytes(engine.plan().resident()), numerics_name(engine.numerics()), isa_name(engine.isa()),
+                      engine.threads());
   return text;
 }
 

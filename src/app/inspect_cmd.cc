@@ -144,7 +144,7 @@ void print_groups(const Json& groups) {
   for (const Json& g : groups) {
     std::string formats;
     for (const auto& [name, bytes] : g["formats"].items()) {
-      formats += fmt::format("{}{} {}", formats.empty() ? "" : ", ", name, megabytes(bytes.get<double>()));
+      formats += fmt::format("{}{} {}", formats.empty() ? "" : ", ", name, megabytes(bytes));
     }
     fmt::print("  {:<16} {} tensors, {} parameters: {}\n", g["name"].get<std::string>(), g["tensors"].get<int64_t>(),
                number_text(g["parameters"].get<double>()), formats);
@@ -169,7 +169,7 @@ void print_text(const Json& j) {
              j["hidden_size"].get<int64_t>(), j["vocab_size"].get<int64_t>(), j["mtp_depth"].get<int64_t>());
   fmt::print("parameters         {} total, {} active per token, {} in tables\n", count("parameters_total"),
              count("parameters_active"), count("table_parameters"));
-  fmt::print("weights            {}\n", megabytes(j["bytes"].get<double>()));
+  fmt::print("weights            {}\n", megabytes(j["bytes"]));
   print_groups(j["groups"]);
   fmt::print("numerics           {}\n", j["numerics"].get<std::string>());
   fmt::print("context            {} tokens, cache {} bytes per token\n", j["context"].get<int64_t>(),
@@ -179,9 +179,8 @@ void print_text(const Json& j) {
   const Json& m = j["memory"];
   fmt::print(
       "memory             {} needed, {} with --mmap ({} mapped, {} copied, {} packed, {} cache, {} step, {} program)\n",
-      megabytes(m["needed"].get<double>()), megabytes(m["needed_with_mmap"].get<double>()),
-      megabytes(m["mapped"].get<double>()), megabytes(m["owned"].get<double>()), megabytes(m["packed"].get<double>()),
-      megabytes(m["cache"].get<double>()), megabytes(m["step"].get<double>()), megabytes(m["program"].get<double>()));
+      megabytes(m["needed"]), megabytes(m["needed_with_mmap"]), megabytes(m["mapped"]), megabytes(m["owned"]),
+      megabytes(m["packed"]), megabytes(m["cache"]), megabytes(m["step"]), megabytes(m["program"]));
   if (!j["engram"].is_null()) print_engram(j["engram"]);
   const Json& t = j["tokenizer"];
   fmt::print("tokenizer          {}\n", t.is_null() ? "none"

@@ -123,6 +123,6 @@ std::string number_text(double value) {
   return fmt::format("{:.{}f}", value, decimals);
 }
 
-std::string megabytes(double bytes) { return number_text(bytes * 1e-6) + " MB"; }
+std::string megabytes(int64_t bytes) { return number_text(static_cast<double>(bytes) * 1e-6) + " MB"; }
 
 }  // namespace unha

@@ -64,6 +64,6 @@ std::string progress_text(std::string_view label, std::string_view unit, double 
 std::string duration_text(double seconds);
 // Three significant digits, no exponent: 0.012, 3.14, 128, 12,345
 std::string number_text(double value);
-std::string megabytes(double bytes);  // 96.6 MB
+std::string megabytes(int64_t bytes);  // 96.6 MB
 
 }  // namespace unha
