@@ -2,11 +2,12 @@
 // For tests and fuzz targets: a folder that is gone afterwards, and how one input fills it with files.
 #pragma once
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -41,8 +42,12 @@ inline void write_pieces(const TestDir& dir, std::initializer_list<const char*> 
   constexpr std::string_view kCut = "%%%%";
   for (const char* name : names) {
     size_t end = std::min(input.find(kCut), input.size());
-    std::ofstream out(dir / name, std::ios::binary | std::ios::trunc);
-    out.write(input.data(), static_cast<std::streamsize>(end));
+    // Not emptied first: some file systems then write what follows to the disk at once.
+    int file = ::open((dir / name).c_str(), O_WRONLY | O_CREAT, 0600);
+    bool written = ::pwrite(file, input.data(), end, 0) == static_cast<ssize_t>(end) &&
+                   ::ftruncate(file, static_cast<off_t>(end)) == 0;
+    ::close(file);
+    if (!written) std::abort();
     input.remove_prefix(std::min(end + kCut.size(), input.size()));
   }
 }
