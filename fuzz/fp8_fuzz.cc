@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a config.json and a model.safetensors (io/test_folder.h: "%%%%" between them) are either matrices whose
-// every element is what the plain formula of deepseek-v3.md section 5 gives, or an Error.
+// every element is what the plain formula of deepseek-v3.md section 5 gives, or an Error. An input that begins with a
+// control character is a table instead, so that mutations keep to what can be a matrix: nine bytes of sizes, then codes
+// and scales.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -59,16 +64,60 @@ void check_matrix(const unha::SourceTensor& tensor) {
   }
 }
 
+void check_folder(const unha::TestDir& folder) {
+  auto source = unha::open_hf_source(folder.path());
+  for (const unha::SourceTensor* tensor : source->tensors()) {
+    if (tensor->problem.empty()) check_matrix(*tensor);
+  }
+}
+
+constexpr size_t kSizes = 9;
+
+std::string tensor_text(const char* name, const char* dtype, int64_t rows, int64_t cols, int64_t begin, int64_t bytes) {
+  return fmt::format(R"("{}":{{"dtype":"{}","shape":[{},{}],"data_offsets":[{},{}]}})", name, dtype, rows, cols, begin,
+                     begin + bytes);
+}
+
+// data[0]: a control character; 1, 2: rows and columns; 3, 4: of a block; 5: type of the scales; 6, 7: a row too many
+// and a column too few of them, rarely; 8: bytes before the codes, which move their alignment.
+void write_table(const unha::TestDir& folder, const uint8_t* data, size_t size) {
+  struct Type {
+    const char* name;
+    int64_t bytes;
+  };
+  constexpr Type kTypes[] = {{"F32", 4}, {"BF16", 2}, {"F8_E8M0", 1}, {"F16", 2}};
+  int64_t rows = data[1] % 40, cols = data[2], block_rows = 1 + data[3] % 50, block_cols = 1 + data[4] % 140;
+  const Type& type = kTypes[data[5] % 4];
+  int64_t scale_rows = (rows + block_rows - 1) / block_rows + data[6] / 250;
+  int64_t scale_cols = std::max<int64_t>((cols + block_cols - 1) / block_cols - data[7] / 250, 0);
+  int64_t before = data[8] % 8, codes = rows * cols, scales = scale_rows * scale_cols * type.bytes;
+  std::string header = "{" + tensor_text("a", "U8", 1, before, 0, before) + "," +
+                       tensor_text("w.weight", "F8_E4M3", rows, cols, before, codes) + "," +
+                       tensor_text("w.weight_scale_inv", type.name, scale_rows, scale_cols, before + codes, scales) +
+                       "}";
+  uint64_t length = header.size();
+  std::string file(reinterpret_cast<const char*>(&length), sizeof length);
+  file += header;
+  for (int64_t i = 0; i < before + codes + scales; ++i) {
+    file += size == kSizes ? '8' : static_cast<char>(data[kSizes + static_cast<size_t>(i) % (size - kSizes)]);
+  }
+  unha::write_pieces(
+      folder, {"config.json"},
+      fmt::format(R"({{"quantization_config":{{"weight_block_size":[{},{}]}}}})", block_rows, block_cols));
+  unha::write_pieces(folder, {"model.safetensors"}, file);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const unha::TestDir folder;
-  unha::write_pieces(folder, {"config.json", "model.safetensors"}, {reinterpret_cast<const char*>(data), size});
   try {
-    auto source = unha::open_hf_source(folder.path());
-    for (const unha::SourceTensor* tensor : source->tensors()) {
-      if (tensor->problem.empty()) check_matrix(*tensor);
+    if (size >= kSizes && data[0] < 0x20) {
+      write_table(folder, data, size);
+    } else {
+      unha::write_pieces(folder, {"config.json", "model.safetensors"}, {reinterpret_cast<const char*>(data), size});
     }
+    check_folder(folder);
   } catch (const unha::Error&) {
     // Refused, which is fine.
   }
