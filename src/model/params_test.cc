@@ -23,7 +23,7 @@ class Params : public testing::Test {
     for (int64_t i = 0; i < count; ++i) {
       auto value = static_cast<float>(i % 16);
       std::byte* at = data.data() + i * dtype_bytes(dtype);
-      double wide = value;
+      auto wide = static_cast<double>(value);
       uint16_t half = dtype == DType::kBF16 ? f32_to_bf16(value) : kHalves[i % 16];
       const void* from = dtype == DType::kF64   ? static_cast<const void*>(&wide)
                          : dtype == DType::kF32 ? static_cast<const void*>(&value)
