@@ -10,6 +10,7 @@
 #include "app/cli.h"
 #include "base/json.h"
 #include "io/test_dir.h"
+#include "tiny_model.h"
 
 namespace unha {
 
@@ -34,6 +35,21 @@ class CliTest : public testing::Test {
 
   TestDir dir_;
   std::string out_, error_;
+};
+
+// With a tiny random model and a tokenizer of its own in model_.
+class TinyModelCliTest : public CliTest {
+ protected:
+  void SetUp() override {
+    std::string text;
+    for (int i = 0; i < 200; ++i) text += "Line " + std::to_string(i) + " of a text, with 한국어 in it.\n";
+    write_file_atomic(dir_ / "text.txt", text);
+    model_ = dir_ / "model";
+    ASSERT_EQ(cli({"tokenizer", "train", dir_ / "text.txt", "--vocab-size", "300", "--out", model_}), 0) << error_;
+    write_tiny_model(model_, 320);  // longer than the tokenizer: padding
+  }
+
+  std::string model_;
 };
 
 }  // namespace unha

@@ -2,11 +2,8 @@
 // The shared malformed models and valid near misses (goldens/gguf-bad: GGUF files, directories of safetensors), opened,
 // built and bound as any model: a bad one ends in an Error that names the file, a valid one gives the logits of the
 // unchanged base. The program says so with its exit code, quickly and in little memory.
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <filesystem>
 
@@ -15,6 +12,7 @@
 #include "io/test_dir.h"
 #include "model/generations.h"
 #include "ops/linear.h"
+#include "program.h"
 #include "text/test_shared.h"
 
 namespace unha {
@@ -65,25 +63,14 @@ struct Ended {
   std::string said;  // on standard error
 };
 
-Ended run_program(std::vector<std::string> args, const std::string& log) {
-  args.insert(args.begin(), UNHA_BINARY);
-  pid_t child = ::fork();
-  if (child == 0) {
-    std::vector<char*> argv;
-    for (std::string& arg : args) argv.push_back(arg.data());
-    argv.push_back(nullptr);
-    ::dup2(::open("/dev/null", O_WRONLY), 1);
-    ::dup2(::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), 2);
-    ::execv(argv[0], argv.data());
-    ::_exit(127);
-  }
+Ended run_program(const std::vector<std::string>& args, const std::string& log) {
+  pid_t child = start_program(args, "/dev/null", log);
   int status = 0;
   rusage usage{};
   ::wait4(child, &status, 0, &usage);
   auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-          seconds(usage.ru_utime) + seconds(usage.ru_stime), static_cast<int64_t>(usage.ru_maxrss) * 1024,
-          read_file(log)};
+  return {exit_code(status), seconds(usage.ru_utime) + seconds(usage.ru_stime),
+          static_cast<int64_t>(usage.ru_maxrss) * 1024, read_file(log)};
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -6,24 +6,12 @@
 
 #include "app/chat_session.h"
 #include "cli_fixture.h"
-#include "tiny_model.h"
+#include "program.h"
 
 namespace unha {
 namespace {
 
-class InferenceCmd : public CliTest {
- protected:
-  void SetUp() override {
-    std::string text;
-    for (int i = 0; i < 200; ++i) text += "Line " + std::to_string(i) + " of a text, with 한국어 in it.\n";
-    write_file_atomic(dir_ / "text.txt", text);
-    model_ = dir_ / "model";
-    ASSERT_EQ(cli({"tokenizer", "train", dir_ / "text.txt", "--vocab-size", "300", "--out", model_}), 0) << error_;
-    write_tiny_model(model_, 320);  // longer than the tokenizer: padding
-  }
-
-  std::string model_;
-};
+using InferenceCmd = TinyModelCliTest;
 
 // The program itself, since the tests' own memory is another: what it took is within what it had planned.
 TEST(MemoryIsABudget, TheProgramKeepsItsPlan) {
@@ -34,9 +22,12 @@ TEST(MemoryIsABudget, TheProgramKeepsItsPlan) {
   std::string ids = "1";
   for (int i = 1; i < 400; ++i) ids += "," + std::to_string(i * 37 % 4000);
   for (const char* numerics : {"f32", "bf16x2"}) {
-    std::string command = fmt::format("{} run {}/models/unha-tiny --ids {} --max-tokens 20 --numerics {} --json > {}",
-                                      UNHA_BINARY, UNHA_SOURCE_DIR, ids, numerics, dir / "out");
-    ASSERT_EQ(std::system(command.c_str()), 0);
+    pid_t child = start_program({"run", UNHA_SOURCE_DIR "/models/unha-tiny", "--ids", ids, "--max-tokens", "20",
+                                 "--numerics", numerics, "--json"},
+                                dir / "out", dir / "errors");
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_EQ(exit_code(status), 0) << read_file(dir / "errors");
     Json stats = parse_json(read_file(dir / "out"), "out")["stats"];
     EXPECT_GT(stats["planned_bytes"], 0);
     EXPECT_LE(stats["peak_rss_bytes"], stats["planned_bytes"]) << numerics;

@@ -7,22 +7,12 @@
 #include <sstream>
 
 #include "cli_fixture.h"
-#include "tiny_model.h"
 
 namespace unha {
 namespace {
 
-class RunRows : public CliTest {
+class RunRows : public TinyModelCliTest {
  protected:
-  void SetUp() override {
-    std::string text;
-    for (int i = 0; i < 200; ++i) text += "Line " + std::to_string(i) + " of a text, with 한국어 in it.\n";
-    write_file_atomic(dir_ / "text.txt", text);
-    model_ = dir_ / "model";
-    ASSERT_EQ(cli({"tokenizer", "train", dir_ / "text.txt", "--vocab-size", "300", "--out", model_}), 0) << error_;
-    write_tiny_model(model_, 320);
-  }
-
   // The rows that come out; the exit code is code_.
   std::vector<Json> rows(const std::string& in, std::vector<std::string> more = {}) {
     write_file_atomic(dir_ / "rows.jsonl", in);
@@ -46,7 +36,6 @@ class RunRows : public CliTest {
     }
   }
 
-  std::string model_;
   int code_ = 0;
 };
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `unha train` killed with SIGKILL at random moments, its writes included: DIR/last always leads to a complete
 // checkpoint, at most the steps since it are lost, and the run that survives it all equals one that was left alone.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -14,43 +11,27 @@
 #include "base/rng.h"
 #include "io/checkpoint.h"
 #include "io/test_dir.h"
+#include "program.h"
 
 namespace unha {
 
 namespace {
 
-pid_t start(const std::vector<std::string>& args) {
-  pid_t child = ::fork();
-  if (child != 0) return child;
-  std::vector<char*> argv;
-  for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
-  argv.push_back(nullptr);
-  int null = ::open("/dev/null", O_WRONLY);
-  ::dup2(null, 2);
-  ::execv(argv[0], argv.data());
-  ::_exit(127);
-}
+pid_t start(const std::vector<std::string>& args) { return start_program(args, "/dev/null", "/dev/null"); }
 
 int wait_for(pid_t child) {
   int status = 0;
   ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return exit_code(status);
 }
 
 std::vector<std::string> command(const std::string& out, const std::string& steps) {
-  return {UNHA_BINARY,
-          "train",
-          UNHA_SOURCE_DIR "/recipes/smoke/train.json",
-          "--out",
-          out,
-          "--stop-after",
-          steps,
-          "--set",
-          "save_every=1",
-          "--set",
-          "eval_every=0",
-          "--set",
-          "heldout=[]",
+  return {"train",        UNHA_SOURCE_DIR "/recipes/smoke/train.json",
+          "--out",        out,
+          "--stop-after", steps,
+          "--set",        "save_every=1",
+          "--set",        "eval_every=0",
+          "--set",        "heldout=[]",
           "--resume"};
 }
 
@@ -88,7 +69,7 @@ TEST(TrainKill, SigintAndSigtermSaveAndExitAsTheyShould) {
   for (int signal : {SIGINT, SIGTERM}) {
     std::string out = dir / std::to_string(signal);
     std::vector<std::string> args = command(out, "120");
-    args[8] = "save_every=0";
+    args[7] = "save_every=0";
     pid_t child = start(args);
     for (int i = 0; i < 600; ++i) {  // until it steps
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
