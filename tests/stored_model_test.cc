@@ -83,7 +83,10 @@ TEST(StoredModel, OfFp8GivesTheBytesOfTheWidened) {
 MemoryPlan plan_of(const std::string& path, Numerics numerics) {
   auto source = open_source(path);
   auto model = build_model(parse_json(source->read_text("config.json"), "config.json"), "config.json");
-  return plan_memory(*model, *source, {numerics, 256, 64, 1});
+  std::vector<std::string> misfits;
+  std::vector<Binding> bindings = model->params().match(*source, &misfits);
+  EXPECT_TRUE(misfits.empty());
+  return plan_memory(*model, *source, bindings, {numerics, 256, 64, 1});
 }
 
 TEST(MemoryPlan, CountsWhatIsMappedOwnedAndPacked) {

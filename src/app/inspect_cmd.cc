@@ -62,9 +62,9 @@ Json formats_json(const std::array<int64_t, kFormats>& bytes) {
   return out;
 }
 
-Json groups_json(const Model& model, const ModelSource& source) {
+Json groups_json(const Model& model, std::span<const Binding> bindings) {
   Json out = Json::array();
-  for (const TensorGroup& group : group_tensors(model, source)) {
+  for (const TensorGroup& group : group_tensors(model, bindings)) {
     out.push_back({{"name", std::string(group.name)},
                    {"tensors", group.tensors},
                    {"parameters", group.parameters},
@@ -100,20 +100,21 @@ Json inspect(const Global& global, const std::string& path) {
   note_unknown_keys(global, *model);
   Numerics numerics = global.numerics ? *global.numerics : default_numerics(config, what);
   std::vector<std::string> misfits;
-  model->params().match(*source, &misfits);
+  std::vector<Binding> bindings = model->params().match(*source, &misfits);
   int64_t context = model->max_positions(), bytes = 0;
   for (const SourceTensor* tensor : source->tensors()) bytes += tensor->bytes;
   Json engram = engram_json(*model, *source, misfits.empty());
   ModelCosts costs = model->costs(context);
   DType operand = numerics == Numerics::kBF16x2 ? DType::kBF16 : DType::kF32;
-  MemoryPlan plan = plan_memory(*model, *source, {numerics, std::min(context, kDefaultContext), 256, global.threads});
+  MemoryPlan plan =
+      plan_memory(*model, *source, bindings, {numerics, std::min(context, kDefaultContext), 256, global.threads});
   return {{"path", path},
           {"model_type", config["model_type"]},
           {"parameters_total", costs.parameters_total},
           {"parameters_active", costs.parameters_active},
           {"table_parameters", costs.table_parameters},
           {"bytes", bytes},
-          {"groups", groups_json(*model, *source)},
+          {"groups", groups_json(*model, bindings)},
           {"numerics", std::string(numerics_name(numerics))},
           {"context", context},
           {"vocab_size", model->vocab_size()},

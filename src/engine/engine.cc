@@ -37,10 +37,10 @@ std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOption
   int64_t context = pick_context(*loaded.model, options.context, path);
   ParamStore& params = loaded.model->params();
   std::vector<std::string> misfits;
-  params.match(source, &misfits);
+  std::vector<Binding> bindings = params.match(source, &misfits);
   params.refuse_misfits(source, misfits);
   PlanInput input{loaded.numerics, context, options.prefill_chunk, options.threads};
-  MemoryPlan plan = plan_memory(*loaded.model, source, input);
+  MemoryPlan plan = plan_memory(*loaded.model, source, bindings, input);
   int64_t limit = options.memory_limit > 0 ? options.memory_limit : available_memory();
   refuse_too_large(plan, limit, options.allow_mmap, context, path);
   if (options.planned) options.planned(plan);
@@ -63,7 +63,8 @@ Engine::Engine(LoadedModel loaded, const EngineOptions& options, int64_t context
       isa_(options.isa),
       ctx_(make_ctx(arena_, threads_, loaded_.numerics, options.isa)),
       context_(context),
-      prefill_chunk_(std::max<int64_t>(options.prefill_chunk, 1)) {
+      prefill_chunk_(std::max<int64_t>(options.prefill_chunk, 1)),
+      decode_weight_bytes_(unha::decode_weight_bytes(*loaded_.model, ctx_.operand())) {
   UNHA_CHECK(loaded_.numerics != Numerics::kF64, "the class f64 is for tests of ops");
   ids_.reserve(static_cast<size_t>(prefill_chunk_) + kSessionsAtOnce);
   segments_.reserve(kSessionsAtOnce);

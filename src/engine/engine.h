@@ -63,6 +63,7 @@ class Engine {
   Ctx& ctx() { return ctx_; }
   const ModelSource* source() const { return loaded_.source.get(); }  // null: the model was not loaded
   const MemoryPlan& plan() const { return plan_; }
+  double decode_weight_bytes() const { return decode_weight_bytes_; }  // memory_plan.h
   int64_t context() const { return context_; }
   int64_t prefill_chunk() const { return prefill_chunk_; }
   int threads() const { return threads_.count(); }
@@ -102,6 +103,7 @@ class Engine {
   Ctx ctx_;
   int64_t context_;
   int64_t prefill_chunk_;
+  double decode_weight_bytes_;
   MemoryPlan plan_;
   std::optional<Tokenizer> tokenizer_;
   TokenizerConfig tokenizer_config_;

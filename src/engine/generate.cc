@@ -142,7 +142,8 @@ Generated generate(Engine& engine, Session& session, std::span<const int32_t> pr
   out.stats.engram_rows = costs.engram_rows_per_token;
   out.stats.engram_bytes = costs.engram_bytes_per_token;
   double middle = static_cast<double>(prompt.size()) + static_cast<double>(out.ids.size()) / 2;
-  out.stats.bytes_per_token = decode_bytes(engine.model(), engine.ctx().operand(), middle);
+  int64_t cache = engine.model().cache_layout().bytes_per_token(engine.ctx().operand());
+  out.stats.bytes_per_token = engine.decode_weight_bytes() + middle * static_cast<double>(cache);
   return out;
 }
 

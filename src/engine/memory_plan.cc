@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "model/tensor_groups.h"
+#include "ops/panels.h"
 
 namespace unha {
 
@@ -23,10 +24,6 @@ constexpr int64_t kProgram = 12 << 20, kPerToken = 512, kPerTensor = 1280;  // b
 bool is_multiplied(const Model& model, const Param& param) {
   bool head = &param.weight == &model.head();  // a tied one is looked up too
   return param.role == ParamRole::kMatrix || param.role == ParamRole::kHead || head;
-}
-
-bool keeps_panels(const Param& param, bool multiplied, bool stored, Format format, DType operand) {
-  return param.always_packed || (multiplied && !stored && dtype_bytes(operand) <= format_block_bytes(format));
 }
 
 // Widths of a step's activations, gathered over the matrices of a model.
@@ -81,8 +78,7 @@ int64_t resident_bytes(const Model& model, const Param& param, DType operand) {
     for (const Param* part : param.parts) sum += resident_bytes(model, *part, operand);
     return sum;
   }
-  Format format = w.value.dtype() == DType::kBF16 ? Format::kBF16 : Format::kF32;
-  if (keeps_panels(param, is_multiplied(model, param), !w.stored.empty(), format, operand)) {
+  if (param.always_packed || (is_multiplied(model, param) && ops::keeps_panels(operand, w))) {
     return param.size() * dtype_bytes(operand);
   }
   if (!w.stored.empty()) return w.stored.bytes() + scale_bytes(w.stored);
@@ -114,15 +110,17 @@ int64_t named_number(const char* path, const std::string& key) {
 
 }  // namespace
 
-MemoryPlan plan_memory(const Model& model, const ModelSource& source, const PlanInput& input) {
+MemoryPlan plan_memory(const Model& model, const ModelSource& source, std::span<const Binding> bindings,
+                       const PlanInput& input) {
   MemoryPlan plan;
   DType operand = input.numerics == Numerics::kBF16x2 ? DType::kBF16 : DType::kF32;
   StepWidths widths;
-  std::vector<std::string> misfits;  // bind() will name them
-  for (const auto& [param, tensor] : model.params().match(source, &misfits)) {
+  for (const auto& [param, tensor] : bindings) {
     Residence residence_of = residence(param->role, tensor->matrix, input.numerics);
     bool multiplied = is_multiplied(model, *param);
-    bool packed = keeps_panels(*param, multiplied, residence_of != Residence::kView, tensor->matrix.format, operand);
+    // As ops::keeps_panels() will find it.
+    bool packed = param->always_packed || (multiplied && residence_of == Residence::kView &&
+                                           dtype_bytes(operand) <= format_block_bytes(tensor->matrix.format));
     if (packed) plan.packed += param->size() * dtype_bytes(operand);
     if (residence_of == Residence::kOwned) {
       plan.owned += param->size() * static_cast<int64_t>(sizeof(float));
@@ -157,13 +155,18 @@ void refuse_too_large(const MemoryPlan& plan, int64_t limit, bool allow_mmap, in
                   : "give a smaller --ctx or free memory");
 }
 
-double decode_bytes(const Model& model, DType operand, double position) {
+double decode_weight_bytes(const Model& model, DType operand) {
   double sum = static_cast<double>(model.costs(1).engram_bytes_per_token);
   for (const Param* param : model.params().by_name()) {
     double share = share_per_token(model, *param);
     if (share > 0) sum += share * static_cast<double>(resident_bytes(model, *param, operand));
   }
-  return sum + position * static_cast<double>(model.cache_layout().bytes_per_token(operand));
+  return sum;
+}
+
+double decode_bytes(const Model& model, DType operand, double position) {
+  return decode_weight_bytes(model, operand) +
+         position * static_cast<double>(model.cache_layout().bytes_per_token(operand));
 }
 
 int64_t available_memory() {

@@ -2,6 +2,7 @@
 // What a model takes: memory, known before a weight is read, and the bytes that each token then reads of it.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "model/model.h"
@@ -32,8 +33,9 @@ struct PlanInput {
   int threads = 0;      // 0: all cores
 };
 
-// The model needs no values yet. Parameters that do not fit the source are left out.
-MemoryPlan plan_memory(const Model& model, const ModelSource& source, const PlanInput& input);
+// The model needs no values yet: `bindings` are those of its params().match(source), which leave out what does not fit.
+MemoryPlan plan_memory(const Model& model, const ModelSource& source, std::span<const Binding> bindings,
+                       const PlanInput& input);
 
 // Error(kResource) with the numbers if the plan needs more than `limit` bytes; limit < 0: unknown, all fits.
 void refuse_too_large(const MemoryPlan& plan, int64_t limit, bool allow_mmap, int64_t context, const std::string& what);
@@ -42,6 +44,8 @@ void refuse_too_large(const MemoryPlan& plan, int64_t limit, bool allow_mmap, in
 // or stored formats with their scales; of the routed experts the chosen share), rows of embedding and Engram, the
 // cache.
 double decode_bytes(const Model& model, DType operand, double position);
+// Of these, those that do not depend on the position: a walk over all parameters.
+double decode_weight_bytes(const Model& model, DType operand);
 
 int64_t available_memory();  // bytes; -1: unknown
 int64_t peak_rss_bytes();

@@ -53,12 +53,13 @@ bool known_generation(const std::string& model_type) {
 Json read_model_config(const ModelSource& source) {
   Json config = parse_json(source.read_text("config.json"), source.path() + "/config.json");
   if (!config.is_object()) return config;  // build_model() says what is wrong
-  refuse_more_than_stored(config, static_cast<int64_t>(source.tensors().size()), source.path() + "/config.json");
+  std::vector<const SourceTensor*> tensors = source.tensors();
+  refuse_more_than_stored(config, static_cast<int64_t>(tensors.size()), source.path() + "/config.json");
   auto layers = config.find("num_hidden_layers"), modules = config.find("num_nextn_predict_layers");
   auto whole = [&](auto it) { return it != config.end() && it->is_number_integer(); };
   if (!whole(layers) || !whole(modules)) return config;
   std::string prefix = fmt::format("model.layers.{}.", layers->get<int64_t>());
-  for (const SourceTensor* tensor : source.tensors()) {
+  for (const SourceTensor* tensor : tensors) {
     if (tensor->name.starts_with(prefix)) return config;
   }
   *modules = 0;

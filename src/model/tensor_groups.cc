@@ -43,11 +43,10 @@ std::string_view tensor_group(const Model& model, const Param& param) {
   return behind ? "mtp" : tensor_part(param);
 }
 
-std::vector<TensorGroup> group_tensors(const Model& model, const ModelSource& source) {
+std::vector<TensorGroup> group_tensors(const Model& model, std::span<const Binding> bindings) {
   std::vector<TensorGroup> groups;
   for (std::string_view name : kGroups) groups.push_back({name});
-  std::vector<std::string> misfits;
-  for (const auto& [param, tensor] : model.params().match(source, &misfits)) {
+  for (const auto& [param, tensor] : bindings) {
     std::string_view name = tensor_group(model, *param);
     TensorGroup& group = *std::ranges::find(groups, name, &TensorGroup::name);
     ++group.tensors;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -25,8 +26,7 @@ std::string_view tensor_part(const Param& param);
 // The group of a parameter: its part, but layers behind the config's num_hidden_layers are "mtp", whatever they hold.
 std::string_view tensor_group(const Model& model, const Param& param);
 
-// Groups in the order of a forward pass, those without tensors left out; of a model whose parameters fit the source (of
-// others, those that do).
-std::vector<TensorGroup> group_tensors(const Model& model, const ModelSource& source);
+// Groups in the order of a forward pass, those without tensors left out; of the parameters that match() bound.
+std::vector<TensorGroup> group_tensors(const Model& model, std::span<const Binding> bindings);
 
 }  // namespace unha
